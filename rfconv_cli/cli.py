@@ -1,0 +1,260 @@
+"""The commands: parse, call, render. Heavy imports wait inside the commands; errors become exit codes in `main`."""
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from rfconv_cli import __version__
+from rfconv_cli.errors import RfconvError, TrainingError, UsageError, printable
+from rfconv_cli.flags import SectionedCommand, with_settings
+
+app = typer.Typer(
+    name="rfconv",
+    help="Learn which columns of a table belong together, train a network on them, and see whether it helped.",
+    epilog="rfconv COMMAND --help explains a command. Exit codes: 0 done, 1 a bug in rfconv, 2 usage, 3 the data, "
+    "4 the run, 5 training, 6 a gate failed.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Print settings and file formats.")
+app.add_typer(config_app, name="config")
+
+DataArg = Annotated[Path, typer.Argument(metavar="DATA", help="Table to read: CSV, TSV or Parquet.")]
+OptionalData = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Table to score instead of the test rows.")]
+RunOption = Annotated[str | None, typer.Option("--run", help="Run folder; unset: RFCONV_RUN, else the latest run.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show a traceback when something fails.")]
+
+_VERBOSE = frozenset({"-v", "--verbose"})
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=lambda v: _version(v)),
+    ] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Learn which columns of a table belong together, train a network on them, and see whether it helped."""
+
+
+@app.command(cls=SectionedCommand)
+@with_settings
+def learn(
+    data: DataArg,
+    target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that the run is put into.")] = Path("rfconv-runs"),
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Learn receptive fields from a table.
+
+    Holds out test rows, learns the fields on the others, trains the final network on them, judges it beside random
+    fields and a plain MLP on the test rows, and saves all of it as a run.
+    """
+    from rfconv_cli.config import resolve
+    from rfconv_cli.jobs import learn as job
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    settings = resolve(flags)
+    with screen.progress() as progress:
+        result = job.learn(data, target, settings, runs, screen.notice, progress)
+    screen.result(result, as_json=json)
+    if not json:
+        screen.groups(result["groups"])
+    screen.next("rfconv evaluate", "rfconv export-fields --plot")
+
+
+@app.command(cls=SectionedCommand)
+def evaluate(
+    data: OptionalData = None,
+    run: RunOption = None,
+    fail_under: Annotated[
+        str | None, typer.Option(metavar="MEASURE=VALUE", help="Exit with 6 when below, such as accuracy=0.8.")
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score a run on its test rows, or on DATA."""
+    from rfconv_cli.jobs.apply import evaluate_stored, evaluate_table
+    from rfconv_cli.judge.gate import check_gate, read_gate
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    gate = read_gate(fail_under)
+    found = _find(run, screen)
+    result, notices = (evaluate_stored(found), []) if data is None else evaluate_table(found, data)
+    screen.notices(notices)
+    screen.result(result, as_json=json)
+    check_gate(gate, result["test"])
+
+
+@app.command(cls=SectionedCommand)
+def predict(
+    data: DataArg,
+    run: RunOption = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet file; unset: CSV on stdout.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Predict the rows of DATA with a run.
+
+    Gives row (0 is the first), prediction and, for classes, the probability of each.
+    """
+    from rfconv_cli.jobs.apply import predict_table
+    from rfconv_cli.jobs.result import table_bytes, table_suffix
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    suffix = table_suffix(out)
+    predictions, notices = predict_table(_find(run, screen), data)
+    screen.notices(notices)
+    screen.put(table_bytes(predictions, suffix), out)
+
+
+@app.command("export-fields", cls=SectionedCommand)
+def export_fields(
+    run: RunOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write into. [rfconv-fields/RUN with --plot]")
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the fields as PNG and SVG beside fields.json.")] = False,
+    shape: Annotated[
+        str | None, typer.Option(metavar="ROWSxCOLS", help="The columns are pixels of such a grid, row by row.")
+    ] = None,
+    centre: Annotated[list[str] | None, typer.Option(help="Draw the field of this column; may be repeated.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Give the learned fields as JSON and pictures.
+
+    JSON on stdout; with --plot or --out, files in a folder, whose paths are printed.
+    """
+    from rfconv_cli.jobs.fields import export_files, stored_document
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    found = _find(run, screen)
+    if out is None and not plot:
+        screen.document(stored_document(found))
+        return
+    folder = out or Path("rfconv-fields") / found.path.name
+    paths, notices = export_files(found, folder, plot=plot, shape=shape, centres=centre or [])
+    screen.notices(notices)
+    screen.lines(str(path) for path in paths)
+
+
+@app.command(cls=SectionedCommand)
+def runs(
+    folder: Annotated[Path | None, typer.Option("--runs", help="Folder of runs; unset: the nearest.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the runs, the oldest first."""
+    from rfconv_cli.jobs.runs import run_list
+    from rfconv_cli.render import Screen
+
+    Screen(quiet=False).runs(run_list(folder, Path.cwd()), as_json=json)
+
+
+@config_app.command("schema", cls=SectionedCommand)
+def config_schema(
+    what: Annotated[str, typer.Argument(metavar="fields|settings", help="Which document's JSON Schema to print.")],
+) -> None:
+    """Print a JSON Schema (2020-12)."""
+    from rfconv_cli.config import settings_schema
+    from rfconv_cli.export.document import load_schema
+    from rfconv_cli.render import Screen
+
+    schemas = {"fields": load_schema, "settings": settings_schema}
+    if what not in schemas:
+        raise UsageError(f"there is no schema {what!r}", hint="rfconv config schema fields", code="unknown_schema")
+    Screen(quiet=False).document(schemas[what]())
+
+
+@config_app.command("show", cls=SectionedCommand)
+@with_settings
+def config_show(*, flags: dict[str, Any]) -> None:
+    """Print the settings that `learn` would use here, as TOML."""
+    from rfconv_cli.config import resolve, to_toml
+    from rfconv_cli.render import Screen
+
+    Screen(quiet=False).put(to_toml(resolve(flags)), None)
+
+
+def main() -> NoReturn:
+    """Run the program and exit with the documented code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: half-written runs are removed
+    sys.exit(run_app(sys.argv[1:]))
+
+
+def run_app(arguments: list[str]) -> int:
+    """The exit code of one command line; the one place where errors are caught and said."""
+    verbose = bool(_VERBOSE & set(arguments))
+    given = [argument for argument in arguments if argument not in _VERBOSE]
+    try:
+        code = int(app(given, prog_name="rfconv", standalone_mode=False) or 0)
+    except RfconvError as error:
+        _show_traceback(verbose)
+        return _say(error, as_json="--json" in given)
+    except TyperException as error:
+        message = error.format_message().rstrip(".")
+        return _say(UsageError(message, hint="rfconv --help lists commands and flags", code="usage"), as_json=False)
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        _show_traceback(verbose)
+        hint = "use fewer columns (--features), a smaller --kernel-size or --search-batch"
+        return _say(
+            TrainingError("memory does not suffice", hint=hint, code="out_of_memory"), as_json="--json" in given
+        )
+    except Exception as error:
+        _show_traceback(verbose)
+        told = f"a bug in rfconv: {type(error).__name__}: {error}"
+        return _say(RfconvError(told, hint="-v shows where; please report it", code="bug"), as_json="--json" in given)
+    if code == 130:
+        _print_error("interrupted; nothing was saved")
+    return code
+
+
+def _show_traceback(verbose: bool) -> None:
+    if verbose:
+        traceback.print_exc()
+
+
+def _say(error: RfconvError, *, as_json: bool) -> int:
+    _print_error(f"{error.message}\n  {error.hint}")
+    if as_json:
+        from rfconv_cli.files import to_json
+
+        document = {"format": "rfconv.error", "format_version": 1, "code": error.code, "message": error.message}
+        sys.stdout.write(to_json({**document, "hint": error.hint, "exit_code": error.exit_code}))
+    return error.exit_code
+
+
+def _print_error(text: str) -> None:
+    print(printable(f"rfconv: {text}"), file=sys.stderr)
+
+
+def _version(given: bool) -> None:
+    if given:
+        print(f"rfconv {__version__}")
+        raise typer.Exit
+
+
+def _find(run: str | None, screen: Any) -> Any:
+    from rfconv_cli.run import find_run, open_run
+
+    path = find_run(run, os.environ, Path.cwd())
+    screen.notice(f"run {path}")
+    return open_run(path)

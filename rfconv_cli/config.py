@@ -1,0 +1,165 @@
+"""Everything a user can set, once: flags, environment, rfconv.toml, JSON Schema and estimator come from here."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rfconv_cli.errors import UsageError, nearest
+
+CONFIG_FILE = "rfconv.toml"
+Preset = Literal["default", "paper"]
+
+
+def _setting(default: Any, section: str, description: str, **bounds: Any) -> Any:
+    """One setting: its default, the section of the help it stands in, and what it means."""
+    return Field(default, description=description, json_schema_extra={"section": section}, **bounds)
+
+
+class Settings(BaseModel):
+    """All settings of one `learn`. Immutable; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: Literal["auto", "classification", "regression"] = _setting("auto", "Table", "What the target is.")
+    features: tuple[str, ...] = _setting((), "Table", "Use only columns that match this glob; may be repeated.")
+    exclude: tuple[str, ...] = _setting((), "Table", "Leave out columns that match this glob; may be repeated.")
+    scaling: Literal["column", "shared"] = _setting(
+        "column", "Table", "Standardise each column by itself, or all alike (one unit everywhere, as in pixels)."
+    )
+
+    group: str | None = _setting(None, "Split", "Rows with one value in this column stay in one part.")
+    time: str | None = _setting(None, "Split", "The last rows by this column are the test part.")
+    split_by: Literal["none", "day", "week", "month", "year"] | None = _setting(
+        None, "Split", "Rows of one such period stay in one part; none splits row by row."
+    )
+    split_column: str | None = _setting(None, "Split", "This column says train, valid or test for each row.")
+    test_size: float = _setting(0.2, "Split", "Share of the rows held out for the test part.", gt=0, lt=0.9)
+    valid_size: float = _setting(0.1, "Split", "Share of the rows held out for validation.", gt=0, lt=0.9)
+
+    kernel_size: int = _setting(5, "Network", "K: slots of a receptive field, centre included.", ge=2, le=512)
+    channels: int = _setting(16, "Network", "Channels of each convolution layer.", ge=1, le=4096)
+    layers: int = _setting(1, "Network", "Convolution layers.", ge=1, le=32)
+    hidden: int = _setting(128, "Network", "Units of the hidden layer after the fields; 0: none.", ge=0, le=65536)
+    activation: Literal["relu", "gelu"] = _setting("relu", "Network", "Nonlinearity.")
+    dropout: float = _setting(0.1, "Network", "Dropout before the last layer of the final network.", ge=0, lt=1)
+    share_fields: bool = _setting(True, "Network", "All layers use the same receptive fields.")
+
+    level: Literal["one-level", "first-order", "second-order"] = _setting(
+        "one-level", "Search", "What R descends: the training loss, the held-out loss, or the unrolled one of eq. 4."
+    )
+    estimator: Literal["straight-through", "softmax"] = _setting(
+        "straight-through", "Search", "How R meets the data: hard slots forward, or L_c itself."
+    )
+    hyper_gradient: Literal["exact", "finite-difference"] = _setting(
+        "exact", "Search", "How the second-order gradient is computed."
+    )
+    gamma: float | None = _setting(
+        None, "Search", "γ, the unrolled step of eq. 4; unset: the learning rate of W.", ge=0
+    )
+    mask_centre: bool = _setting(True, "Search", "Keep a centre out of the free slots of its own field.")
+    distinct: bool = _setting(True, "Search", "No column twice in one field, by an assignment for each centre.")
+    search_steps: int = _setting(2000, "Search", "Steps of the search; each moves W and R once.", ge=1)
+    search_batch: int = _setting(128, "Search", "Rows of a search step.", ge=1)
+    logits_lr: float = _setting(0.05, "Search", "Learning rate of R.", gt=0)
+    temperature: float = _setting(1.0, "Search", "Temperature of the softmax over R.", gt=0)
+
+    epochs: int = _setting(40, "Training", "Most passes over the training rows for the final network.", ge=1)
+    batch_size: int = _setting(128, "Training", "Rows of a training step.", ge=1)
+    lr: float = _setting(2e-3, "Training", "Largest learning rate of W.", gt=0)
+    weight_decay: float = _setting(0.01, "Training", "Decoupled weight decay of W in the final network.", ge=0)
+    patience: int = _setting(8, "Training", "Stop after so many epochs without a better validation loss.", ge=1)
+
+    random_draws: int = _setting(3, "Judging", "Random-field networks to compare with.", ge=1, le=100)
+    bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
+
+    preset: Preset = _setting("default", "Other", "Where unset settings come from: default, or the paper's own method.")
+    seed: int = _setting(0, "Other", "The one number all randomness comes from.", ge=0, lt=2**63)
+    threads: int | None = _setting(None, "Other", "CPU threads; unset: all cores of this process.", ge=1)
+    plots: bool = _setting(True, "Other", "Draw the fields into the run folder.")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The paper's method as written: L_c multiplied, no mask, duplicates allowed, one own L per layer, no extras.
+    "paper": {
+        "level": "second-order",
+        "estimator": "softmax",
+        "mask_centre": False,
+        "distinct": False,
+        "share_fields": False,
+        "hidden": 0,
+        "dropout": 0.0,
+        "weight_decay": 0.0,
+    },
+}
+
+
+def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Settings:
+    """Settings by precedence: flag, then RFCONV_*, then rfconv.toml in `folder`, then the preset's default.
+
+    Raises UsageError for an unknown key (with the nearest one) or a value out of range.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, Any] = {**_from_file(folder / CONFIG_FILE), **_from_environment(environ)}
+    given |= {key: value for key, value in flags.items() if value not in (None, (), [])}
+    return from_values(given)
+
+
+def from_values(given: Mapping[str, Any]) -> Settings:
+    """Settings from plain values, the rest from the preset they name. Raises UsageError."""
+    for key in given:
+        if key not in Settings.model_fields:
+            close = nearest(key, Settings.model_fields)
+            raise UsageError(
+                f"unknown setting {key!r}; the nearest are {', '.join(close)}",
+                hint="rfconv config schema settings lists them all",
+                code="unknown_setting",
+            )
+    preset = PRESETS.get(str(given.get("preset", "default")), {})
+    try:
+        return Settings(**{**preset, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise UsageError(
+            f"--{name} {first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            hint=f"see --{name} in rfconv learn --help",
+            code="bad_setting",
+        ) from None
+
+
+def to_toml(settings: Settings) -> bytes:
+    """The settings as a TOML file; those that are unset are left out."""
+    import tomli_w
+
+    values = {key: value for key, value in settings.model_dump(mode="json").items() if value is not None}
+    return tomli_w.dumps(values).encode()
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of rfconv.toml."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(
+            f"{path.name} cannot be read: {error}", hint=f"mend or remove {path.name}", code="bad_config"
+        ) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, field in Settings.model_fields.items():
+        text = environ.get(f"RFCONV_{key.upper()}")
+        if text is not None:
+            found[key] = tuple(text.split(",")) if field.annotation == tuple[str, ...] else text
+    return found

@@ -1,0 +1,1 @@
+"""What leaves rfconv: the fields as a document, and pictures."""

@@ -1,0 +1,50 @@
+"""What every number in `fields.json` is, in plain English: the document's `meaning` block. Nothing else lives here."""
+
+MEANING = {
+    "format_version": "Version of this document's layout; a reader must refuse a version it does not know.",
+    "task.classes": "The target's classes, in the order of the predicted probabilities; empty for regression.",
+    "columns.id": "Number of the column, from 0. Everywhere else in this document a column is given by this number.",
+    "columns.lag": "How many time steps before the predicted row the value is taken from; 0 is the row itself.",
+    "layers.id": "Number of the network's layer, from 0 (next to the data) upwards.",
+    "layers.fields_from": "Id of the layer whose fields this layer uses; layers that share fields name the same id.",
+    "layers.kernel_size": "K, slots in each field, the centre's own slot included.",
+    "layers.channels": "Features that the layer computes at each centre.",
+    "fields.id": "Number of the field, from 0.",
+    "fields.layer": "Id of the layer that the field belongs to (see layers.fields_from).",
+    "fields.centre": "Id of the column that the field is built around.",
+    "fields.members.slot": (
+        "Place in the field, from 0; slot 0 is the centre. A slot has the same kernel weights at every centre, so "
+        "members of different fields in the same slot play the same part."
+    ),
+    "fields.members.column": "Id of the column in this slot.",
+    "fields.members.weight": (
+        "How sure the search was of this column in this slot: its share, 0 to 1, of the slot's softmax over all "
+        "columns when the search ended. 1 where nothing was searched (slot 0, given fields). It says neither how "
+        "strongly the network uses the column nor how probable the link is."
+    ),
+    "fields.members.runner_up": "Id of the column with the largest share among those not chosen; null: none.",
+    "fields.members.runner_up_weight": (
+        "The runner-up's share, on the scale of weight. Close to weight: the choice was nearly a tie. Above it: the "
+        "runner-up was wanted more, but fills another slot of this field."
+    ),
+    "fields.members.support": (
+        "Share, 0 to 1, of repeated searches on resampled rows that put this column into this centre's field; null: "
+        "not estimated."
+    ),
+    "fields.importance": "How much the predictions depend on this field; null: not estimated.",
+    "groups.id": "Number of the group, from 0, the largest first.",
+    "groups.columns": (
+        "Ids of the columns in the group: columns that appear in one another's fields more than in others' (Louvain "
+        "communities of the edges, both directions added). Each column is in exactly one group."
+    ),
+    "edges.from": "Id of the centre.",
+    "edges.to": "Id of the member. Edges are directed: to is in from's field; the reverse is an edge of its own.",
+    "edges.slots": "Slots in which the member appears in the centre's field, in any layer.",
+    "edges.weight": "Sum of the member's slot weights over those slots and all layers; can exceed 1.",
+    "edges.support": "The largest support among those slots; null: not estimated.",
+    "verdict.against_random.mean": (
+        "Test score with learned fields minus test score with random fields, on the same rows: accuracy as a fraction, "
+        "R² for regression."
+    ),
+    "verdict.against_random.interval": "95 % interval [low, high] of that difference; if it holds 0, it may be chance",
+}

@@ -1,0 +1,1 @@
+"""The heart: receptive fields, the layers that use them, and the search that finds them."""

@@ -1,0 +1,138 @@
+"""The search for R: W and R descend together until their slots have settled.
+
+Knows the loss only as a function of (weights, logits, batch); which network stands behind it is not known here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from rfconv_cli.config import Settings
+from rfconv_cli.errors import TrainingError
+from rfconv_cli.fields import bilevel
+from rfconv_cli.fields.bilevel import Batch, Gradients, Loss, Params
+
+Progress = Callable[[str, float], None]  # (stage, share done)
+Step = Callable[[Loss, Params, Params, Batch, Batch], Gradients]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows: x (rows, N) float32; y (rows,) int64 class codes, or float32 standardised values."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, index: Tensor) -> "Rows":
+        """The rows at `index` (int64)."""
+        return Rows(self.x[index], self.y[index])
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search ends with: detached logits R by name, and the training loss of every tenth of the way."""
+
+    logits: Params
+    losses: tuple[float, ...]
+
+
+def gradient_step(settings: Settings) -> Step:
+    """The step function of `settings.level`; γ defaults to the learning rate of W."""
+    gamma = settings.lr if settings.gamma is None else settings.gamma
+    if settings.level == "one-level":
+        return lambda loss, weights, logits, train, held_out: bilevel.one_level_gradients(loss, weights, logits, train)
+    if settings.level == "first-order":
+        return bilevel.first_order_gradients
+    if settings.hyper_gradient == "exact":
+        return partial(bilevel.exact_gradients, gamma=gamma)
+    return partial(bilevel.finite_difference_gradients, gamma=gamma)
+
+
+def search(
+    loss: Loss,
+    weights: Params,
+    logits: Params,
+    train: Rows,
+    settings: Settings,
+    generator: torch.Generator,
+    progress: Progress,
+) -> Searched:
+    """Descend W and R together; both updates of a step use the same training batch, R and W.
+
+    One-level search uses all of `train`; bilevel search halves it, so that R's batches are independent of W's (DARTS).
+    `weights` and `logits` are changed in place by their optimisers (Adam without L2). Raises TrainingError when the
+    loss or R is no longer finite, or when there are too few rows to halve.
+    """
+    step = gradient_step(settings)
+    lower, upper = _halves(train, generator) if settings.level != "one-level" else (train, train)
+    rows_in_step = min(settings.search_batch, len(lower))
+    steps = settings.search_steps
+    weight_optimiser = torch.optim.Adam(weights.values(), lr=settings.lr)
+    logits_optimiser = torch.optim.Adam(logits.values(), lr=settings.logits_lr)
+    schedule = one_cycle(weight_optimiser, settings.lr, steps)
+    lower_batches = batches(lower, rows_in_step, generator)
+    upper_batches = lower_batches if upper is lower else batches(upper, rows_in_step, generator)
+    losses = []
+    for done in range(steps):
+        train_batch = next(lower_batches)
+        held_out = train_batch if upper is lower else next(upper_batches)
+        value, down, up = step(loss, weights, logits, train_batch, held_out)
+        _descend(weight_optimiser, weights, down)
+        _descend(logits_optimiser, logits, up)
+        schedule.step()
+        if done % max(1, steps // 10) == 0:
+            _check_finite(value)
+            losses.append(float(value))
+        progress("search", (done + 1) / steps)
+    _check_finite(value, *logits.values())
+    return Searched({name: r.detach() for name, r in logits.items()}, tuple(losses))
+
+
+def one_cycle(optimiser: torch.optim.Optimizer, lr: float, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The one-cycle learning rate of `steps` steps: a fifth of the way up to `lr`, then down to nearly nothing."""
+    rise = 0.2 if steps != 5 else 0.25  # torch divides by rise · steps − 1
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=rise)
+
+
+def batches(rows: Rows, size: int, generator: torch.Generator) -> Iterator[Batch]:
+    """Endless shuffled batches of exactly `size` rows (the rest of a pass is left out). size: 1 to len(rows)."""
+    if not 0 < size <= len(rows):
+        raise ValueError(f"batches of {size} rows cannot be drawn from {len(rows)}")
+    while True:
+        for index in torch.randperm(len(rows), generator=generator).split(size):
+            if len(index) == size:
+                yield rows.x[index], rows.y[index]
+
+
+def _halves(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:
+    if len(rows) < 2:
+        raise TrainingError(
+            f"a search with a held-out loss needs at least 2 training rows, and there are {len(rows)}",
+            hint="--level one-level searches on all training rows",
+            code="too_few_rows",
+        )
+    order = torch.randperm(len(rows), generator=generator)
+    middle = len(rows) // 2
+    return rows.take(order[:middle]), rows.take(order[middle:])
+
+
+def _descend(optimiser: torch.optim.Optimizer, params: Params, grads: Params) -> None:
+    for name, param in params.items():
+        param.grad = grads[name]
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def _check_finite(*values: Tensor) -> None:
+    if not all(bool(torch.isfinite(value).all()) for value in values):
+        raise TrainingError(
+            "the search diverged: its loss is no longer a number",
+            hint="try a smaller --lr, or look for extreme values in the table",
+            code="diverged",
+        )

@@ -1,0 +1,69 @@
+"""The one writer of files: temporary in the same folder, flush, fsync, replace. And the one reader of JSON."""
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rfconv_cli.errors import RunError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` at `path` whole or not at all. Raises RunError when the disk or the folder refuses."""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from None
+        raise
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write `document` as UTF-8 JSON; NaN and infinities become null."""
+    write_bytes(path, to_json(document).encode())
+
+
+def to_json(document: Any) -> str:
+    """One UTF-8 JSON text, indented, without NaN, ending in a newline."""
+    return json.dumps(without_nan(document), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def without_nan(value: Any) -> Any:
+    """`value` with every float that JSON cannot say replaced by None."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """The error for a file that could not be written; nothing of it is left behind."""
+    reason = (error.strerror or str(error)).lower()
+    return RunError(
+        f"{path.name} cannot be written: {reason}",
+        hint="free some space, or choose another folder; nothing half-written was left",
+        code="cannot_write",
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,74 @@
+"""Settings as command-line flags: one flag per field of `Settings`, so that a setting is written down once."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic.fields import FieldInfo
+from typer.core import TyperCommand
+
+from rfconv_cli.config import Settings
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose plain help lists options by section instead of in one long column."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write one block of options per section, in the order in which sections first occur."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                title = getattr(param, "rich_help_panel", None) or "Options"
+                sections.setdefault("Arguments" if param.param_type_name == "argument" else title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Add a flag for every setting to a command; it receives those given as the dictionary `flags`."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "flags"]
+    settings = [_parameter(name, field) for name, field in Settings.model_fields.items()]
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> None:
+        flags = {name: given.pop(name) for name in Settings.model_fields}
+        command(**given, flags={name: value for name, value in flags.items() if value not in (None, [])})
+
+    wrapper.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *settings)}
+    return wrapper
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    option = typer.Option(
+        help=f"{field.description} {_default(field.default)}".strip(),
+        rich_help_panel=str(extra.get("section", "Other")),
+        show_default=False,
+        metavar=_metavar(field.annotation),
+    )
+    annotation = Annotated[_plain(field.annotation), option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _metavar(annotation: Any) -> str | None:
+    """What stands for the value in the help; None where the choices themselves do."""
+    kinds = {int: "N", float: "X", str: "COLUMN", tuple[str, ...]: "GLOB"}
+    return next((word for kind, word in kinds.items() if kind in (annotation, *get_args(annotation))), None)
+
+
+def _plain(annotation: Any) -> Any:
+    """The field's type as typer takes it, with None for a flag that was not given."""
+    if annotation == tuple[str, ...]:
+        return list[str] | None
+    return annotation if type(None) in get_args(annotation) else annotation | None
+
+
+def _default(value: Any) -> str:
+    if value is None or value == ():
+        return ""
+    return f"[{'yes' if value is True else 'no' if value is False else value}]"

@@ -1,0 +1,127 @@
+"""`learn`: from a table to a completed run. Nothing sees the test rows before everything is fitted."""
+
+import datetime as dt
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import torch
+from joblib import cpu_count
+from numpy.typing import NDArray
+
+from rfconv_cli.config import Settings
+from rfconv_cli.export.groups import communities
+from rfconv_cli.fields.search import Progress
+from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
+from rfconv_cli.jobs.result import result_document
+from rfconv_cli.jobs.save import Learned, save
+from rfconv_cli.judge.compare import compare
+from rfconv_cli.judge.controls import train_controls
+from rfconv_cli.judge.metrics import Resamples
+from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
+from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields
+from rfconv_cli.network.model import count_parameters
+from rfconv_cli.network.train import Trained, predict
+from rfconv_cli.run import RunWriter, run_name
+from rfconv_cli.table.reader import fingerprint, read_table
+
+T = TypeVar("T")
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage, in the order the stages were first seen."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def measure(self, stage: str, work: Callable[[], T]) -> T:
+        """Run `work`, add its wall time to `stage`, return its result."""
+        start = time.perf_counter()
+        result = work()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        return result
+
+
+def learn(
+    data: Path, target: str, settings: Settings, runs: Path, notice: Notice, progress: Progress
+) -> dict[str, Any]:
+    """Learn receptive fields from the table at `data`, judge them, and save a run in the folder `runs`.
+
+    Returns the result document (`rfconv.result`). `notice` is told, a line at a time, what was done to the table.
+    Raises RfconvError; then nothing is left in `runs`.
+    """
+    torch.set_num_threads(settings.threads or cpu_count())
+    watch = Stopwatch()
+    table = watch.measure("read", lambda: read_table(data))
+    prepared = watch.measure("prepare", lambda: prepare(table, target, settings, notice))
+    created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with RunWriter(runs, run_name(created, target)) as writer:
+        learned = _fit_and_judge(prepared, settings, watch, progress)
+        result = result_document(writer.name, prepared.schema, learned.metrics)
+        watch.measure("save", lambda: save(writer, prepared, learned, result, settings, created))
+        about = {
+            "created": created,
+            "versions": {name: version(name) for name in ("rfconv-cli", "torch", "numpy", "scikit-learn", "pyarrow")}
+            | {"python": platform.python_version()},
+            "table": {"name": data.name, "sha256": fingerprint(data), "rows": table.num_rows},
+            "seconds": {stage: round(seconds, 3) for stage, seconds in watch.seconds.items()},
+            "peak_memory_bytes": peak_memory(),
+        }
+        path = writer.complete(about)
+    result["run"] = {"id": writer.name, "path": str(path)}
+    return result | {key: about[key] for key in ("seconds", "peak_memory_bytes")}
+
+
+def _fit_and_judge(prepared: Prepared, settings: Settings, watch: Stopwatch, progress: Progress) -> Learned:
+    settings = fit_settings(settings, len(prepared.schema.names))
+    train, seen, test = prepared.is_in("train"), prepared.is_in("train", "valid"), prepared.is_in("test")
+    encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
+    problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
+    fields, _ = watch.measure("search", lambda: search_fields(problem, settings, progress))
+    trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
+    controls = watch.measure("controls", lambda: train_controls(problem, settings, progress))
+
+    # from here on the test rows are open, and nothing is fitted any more
+    test_x = encoding.encode_x(prepared.x[test])
+
+    def on_test(one: Trained) -> NDArray[Any]:
+        return decode_outputs(predict(one.network, test_x), encoding, prepared.outputs)
+
+    predicted = on_test(trained)
+    others = {name: [on_test(one) for one in each] for name, each in controls.items()}
+    groups = None if prepared.groups is None else prepared.groups[test]
+    resamples = Resamples(int(test.sum()), settings.bootstrap, settings.seed, groups)
+    scores = watch.measure("judge", lambda: compare(prepared.y[test], predicted, others, resamples))
+    for name, each in controls.items():
+        scores["controls"][name]["parameters"] = count_parameters(each[0].network)
+    model = FittedModel(encoding, fields, trained.network, prepared.outputs)
+    return Learned(model, predicted, scores | {"groups": communities(fields)} | _about(prepared, trained, problem))
+
+
+def _about(prepared: Prepared, trained: Trained, problem: Problem) -> dict[str, Any]:
+    plan = prepared.plan
+    return {
+        "network": {
+            "parameters": count_parameters(trained.network),
+            "epochs": len(trained.history),
+            "history": [{"train_loss": e.train_loss, "valid_loss": e.valid_loss} for e in trained.history],
+        },
+        "rows": {"train": len(problem.train), "valid": len(problem.valid), "test": int(prepared.is_in("test").sum())},
+        "split": {"kind": plan.kind, "column": plan.column, "unit": plan.unit},
+    }
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    info = psutil.Process().memory_info()
+    if peak := getattr(info, "peak_wset", None):  # Windows
+        return int(peak)
+    import resource  # Unix only
+
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return max(int(info.rss), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)

@@ -1,0 +1,115 @@
+"""From a table to what can be learned from: target, parts, frozen schema, numbers. Says what it did to the table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rfconv_cli.config import Settings
+from rfconv_cli.table.encode import encode_features, encode_target
+from rfconv_cli.table.schema import Schema, drop_missing_target, freeze_features
+from rfconv_cli.table.split import SplitPlan, assign_parts, group_codes, plan_split
+from rfconv_cli.table.target import freeze_target
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A table ready to learn from.
+
+    x: (rows, N) float64 in the schema's order, NaN where missing; y: (rows,) int64 class codes or float64 values;
+    rows: (rows,) int64, where each stood in the table; parts: (rows,) "train", "valid" or "test", as `plan` says;
+    groups: (rows,) int64 codes of the rows that were kept together, or None.
+    """
+
+    schema: Schema
+    x: NDArray[np.float64]
+    y: NDArray[Any]
+    rows: NDArray[np.int64]
+    parts: NDArray[np.str_]
+    plan: SplitPlan
+    groups: NDArray[np.int64] | None
+
+    @property
+    def outputs(self) -> int:
+        """Classes, or 1 for regression."""
+        return len(self.schema.target.classes) or 1
+
+    def is_in(self, *parts: str) -> NDArray[np.bool_]:
+        """(rows,) True for the rows of these parts."""
+        return np.isin(self.parts, parts)
+
+
+def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) -> Prepared:
+    """Split the rows, then freeze the schema on those outside the test part. Raises DataError, UsageError.
+
+    `notice` is told, a line at a time, what was decided and what was left out.
+    """
+    kept, rows = drop_missing_target(table, target)
+    goal = freeze_target(table, target, None if settings.task == "auto" else settings.task)
+    plan = plan_split(
+        kept,
+        group=settings.group,
+        time=settings.time,
+        split_by=settings.split_by,
+        split_column=settings.split_column,
+    )
+    y = encode_target(kept, goal)
+    parts = assign_parts(
+        kept,
+        plan,
+        y,
+        stratify=bool(goal.classes),
+        test_size=settings.test_size,
+        valid_size=settings.valid_size,
+        seed=settings.seed,
+        labels=goal.classes,
+    )
+    schema = freeze_features(
+        kept.filter(pa.array(parts != "test")),
+        goal,
+        features=settings.features,
+        exclude=settings.exclude,
+        roles=_roles(settings),
+    )
+    prepared = Prepared(schema, encode_features(kept, schema), y, rows, parts, plan, group_codes(kept, plan))
+    _say_what_was_done(prepared, table.num_rows - len(rows), settings, notice)
+    notice(plan.sentence)
+    return prepared
+
+
+def _roles(settings: Settings) -> dict[str, str]:
+    given = {"group": settings.group, "time": settings.time, "split": settings.split_column}
+    return {column: role for role, column in given.items() if column}
+
+
+def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, notice: Notice) -> None:
+    target = prepared.schema.target
+    kinds = f"{len(target.classes)} classes" if target.classes else "a number"
+    change = "regression" if target.classes else "classification"
+    notice(f"target {target.name}: {target.task}, {kinds} (--task {change} would change that)")
+    if dropped:
+        notice(f"{dropped} rows without a value of {target.name} left out")
+    for reason, names in _by_reason(prepared.schema).items():
+        notice(f"left out, {reason}: {_listed(names)}")
+    gaps = np.isnan(prepared.x)
+    if gaps.any():
+        columns = int(gaps.any(axis=0).sum())
+        notice(f"{gaps.sum()} missing cells in {columns} columns filled with the training rows' medians")
+    if settings.kernel_size > len(prepared.schema.names):
+        notice(f"kernel size {len(prepared.schema.names)}: there are no more columns")
+
+
+def _by_reason(schema: Schema) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, reason in schema.left_out:
+        found.setdefault(reason, []).append(name)
+    return found
+
+
+def _listed(names: list[str], limit: int = 5) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,80 @@
+"""The documents that leave a command: the result (`--json`, metrics.json) and tables of predictions."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rfconv_cli.errors import UsageError
+from rfconv_cli.table.encode import decode_labels
+from rfconv_cli.table.schema import Schema, Target
+
+RESULT_FORMAT = "rfconv.result"
+RESULT_VERSION = 1
+TARGET, PREDICTION, PROBABILITY = "target", "prediction", "probability_"
+
+
+def result_document(run_id: str, schema: Schema, metrics: dict[str, Any]) -> dict[str, Any]:
+    """`rfconv.result`: run, task, test scores, controls, verdict. No path and no time: the same run, the same bytes."""
+    target = schema.target
+    return {
+        "format": RESULT_FORMAT,
+        "format_version": RESULT_VERSION,
+        "run": {"id": run_id},
+        "task": {"target": target.name, "type": target.task, "classes": list(target.classes)},
+        **metrics,
+    }
+
+
+def predictions_table(
+    rows: NDArray[np.int64], predicted: NDArray[Any], target: Target, truth: NDArray[Any] | None = None
+) -> pa.Table:
+    """row (int64, 0 is the table's first), target when known, prediction, and one probability column per class."""
+    columns: dict[str, Any] = {"row": pa.array(rows)}
+    if target.classes:
+        if truth is not None:
+            columns[TARGET] = pa.array(decode_labels(truth, target))
+        columns[PREDICTION] = pa.array(decode_labels(predicted.argmax(1), target))
+        for code, label in enumerate(target.classes):
+            columns[f"{PROBABILITY}{label}"] = pa.array(predicted[:, code])
+    else:
+        if truth is not None:
+            columns[TARGET] = pa.array(truth)
+        columns[PREDICTION] = pa.array(predicted)
+    return pa.table(columns)
+
+
+def read_predictions(table: pa.Table, target: Target) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(truth, predicted) as they were given to `predictions_table`. Raises KeyError when a column is absent."""
+    if not target.classes:
+        return table[TARGET].to_numpy(), table[PREDICTION].to_numpy()
+    code_of = {label: code for code, label in enumerate(target.classes)}
+    truth = np.array([code_of[label] for label in table[TARGET].to_pylist()], np.int64)
+    return truth, np.stack([table[f"{PROBABILITY}{label}"].to_numpy() for label in target.classes], axis=1)
+
+
+def table_suffix(out: Path | None) -> str:
+    """The ending that says how predictions are written: .csv, also on stdout, or .parquet. Raises UsageError."""
+    suffix = ".csv" if out is None else out.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise UsageError(
+            f"--out {out}: predictions are written as .csv or .parquet",
+            hint=f"--out {Path(str(out)).stem or 'predictions'}.csv",
+            code="unknown_format",
+        )
+    return suffix
+
+
+def table_bytes(table: pa.Table, suffix: str) -> bytes:
+    """The table as the bytes of a .csv or .parquet file."""
+    sink = io.BytesIO()
+    if suffix == ".parquet":
+        pq.write_table(table, sink, compression="zstd")
+    else:
+        pa_csv.write_csv(table, sink, pa_csv.WriteOptions(quoting_style="needed"))
+    return sink.getvalue()

@@ -1,0 +1,48 @@
+"""`runs`: what runs there are, from the small files of each."""
+
+from pathlib import Path
+from typing import Any
+
+from rfconv_cli.errors import RunError
+from rfconv_cli.run import LATEST, RUNS_FOLDER, list_runs
+
+
+def run_list(folder: Path | None, here: Path) -> list[dict[str, Any]]:
+    """One entry per whole run, oldest first: id, path, created, target, task, the test score, the verdict's code.
+
+    folder: where to look; None: the nearest rfconv-runs in `here` or above. Raises RunError when there is none.
+    """
+    runs = folder or _nearest(here)
+    if not runs.is_dir():
+        raise RunError(
+            f"there is no folder {runs}", hint="rfconv learn DATA --target COLUMN makes a run", code="run_not_found"
+        )
+    pointer = runs / LATEST
+    latest = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+    entries = []
+    for run in list_runs(runs):
+        metrics = run.json("metrics.json")
+        entries.append(
+            {
+                "id": run.id,
+                "path": str(run.path),
+                "latest": run.path.name == latest,
+                "created": run.document.get("created"),
+                "target": run.schema.target.name,
+                "task": run.schema.target.task,
+                "test": metrics.get("test", {}),
+                "verdict": metrics.get("verdict", {}).get("code"),
+            }
+        )
+    return entries
+
+
+def _nearest(here: Path) -> Path:
+    for folder in (here, *here.parents):
+        if (folder / RUNS_FOLDER).is_dir():
+            return folder / RUNS_FOLDER
+    raise RunError(
+        f"no run yet: no {RUNS_FOLDER} folder here or above",
+        hint="rfconv learn DATA --target COLUMN makes one",
+        code="run_not_found",
+    )

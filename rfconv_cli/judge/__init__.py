@@ -1,0 +1,1 @@
+"""Honest numbers: metrics with intervals, controls, and the verdict."""

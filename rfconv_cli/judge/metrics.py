@@ -1,0 +1,130 @@
+"""Scores with bootstrap intervals, and paired differences between models on the same rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_LEVEL = 0.95
+_CHUNK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """Bootstrap draws of rows: the same for every model, so that differences are paired.
+
+    groups: (rows,) int64 codes when rows of one group were split together (the hours of a day): they resemble one
+    another, so whole groups are drawn, or the intervals would be too narrow (Davison and Hinkley 1997, section 3.8).
+    None draws single rows.
+    """
+
+    rows: int
+    draws: int
+    seed: int
+    groups: NDArray[np.int64] | None = None
+
+    def means(self, *values: Floats) -> list[Floats]:
+        """The resampled mean of each (rows,) vector: one (draws,) array each."""
+        sums, sizes = self._units(np.stack(values, axis=1))
+        rng = np.random.default_rng(self.seed)
+        step = max(1, _CHUNK_CELLS // len(sizes))
+        even = np.full(len(sizes), 1 / len(sizes))
+        parts = []
+        for start in range(0, self.draws, step):
+            counts = rng.multinomial(len(sizes), even, size=min(step, self.draws - start))
+            parts.append((counts @ sums) / (counts @ sizes)[:, None])
+        return list(np.concatenate(parts).T)
+
+    def of_draws(self, vectors: Floats) -> Floats:
+        """The resampled mean over rows and over the vectors themselves, which are draws too. (V, rows) → (draws,)."""
+        means = np.stack(self.means(*vectors), axis=1)  # (draws, V)
+        rng = np.random.default_rng([self.seed, 1])
+        counts = rng.multinomial(len(vectors), np.full(len(vectors), 1 / len(vectors)), size=self.draws)
+        return np.asarray((means * counts).sum(axis=1) / len(vectors))
+
+    def _units(self, values: Floats) -> tuple[Floats, Floats]:
+        """What is drawn: (U, V) sums of the values and (U,) numbers of rows, U rows or groups."""
+        if self.groups is None:
+            return values, np.ones(self.rows)
+        _, codes = np.unique(self.groups, return_inverse=True)
+        sizes = np.bincount(codes).astype(np.float64)
+        return np.stack([np.bincount(codes, column) for column in values.T], axis=1), sizes
+
+
+def interval(draws: Floats) -> list[float]:
+    """The central 95 % of bootstrap draws: [low, high]."""
+    tail = (1 - _LEVEL) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return [float(low), float(high)]
+
+
+def score(truth: NDArray[Any], predicted: NDArray[Any], resamples: Resamples) -> dict[str, Any]:
+    """Scores on held-out rows. truth (rows,) int64 codes with predicted (rows, classes) probabilities → accuracy with
+    `interval`, balanced_accuracy, log_loss; truth float64 with predicted (rows,) → r2 with `interval`, rmse with
+    `rmse_interval`, mae.
+    """
+    if predicted.ndim == 2:
+        return _score_classes(truth, predicted, resamples)
+    error = predicted - truth
+    squares, *moments = resamples.means(error**2, truth, truth**2)
+    return {
+        "rows": len(truth),
+        "r2": float(_r2(np.mean(error**2), np.mean(truth), np.mean(truth**2))),
+        "interval": interval(_r2(squares, *moments)),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "rmse_interval": interval(np.sqrt(squares)),
+        "mae": float(np.mean(np.abs(error))),
+    }
+
+
+def mean_interval(truth: NDArray[Any], each: list[NDArray[Any]], resamples: Resamples) -> list[float]:
+    """Interval of the mean accuracy, or R², of several predictions of the same rows: over rows and predictions."""
+    if each[0].ndim == 2:
+        return interval(resamples.of_draws(np.stack([_correct(truth, one) for one in each])))
+    squares = resamples.of_draws(np.stack([(one - truth) ** 2 for one in each]))
+    return interval(_r2(squares, *resamples.means(truth, truth**2)))
+
+
+def difference(
+    truth: NDArray[Any], ours: NDArray[Any], theirs: list[NDArray[Any]], resamples: Resamples
+) -> dict[str, Any]:
+    """Ours minus the mean of theirs, in accuracy or R², on the same rows; positive is ours better.
+
+    The interval covers which rows were held out and, where theirs are several draws, which were drawn.
+    """
+    if ours.ndim == 2:
+        gains = np.stack([_correct(truth, ours) - _correct(truth, other) for other in theirs])  # (draws, rows)
+        return {"mean": float(gains.mean()), "interval": interval(resamples.of_draws(gains))}
+    gains = np.stack([(other - truth) ** 2 - (ours - truth) ** 2 for other in theirs])
+    mean, square = resamples.means(truth, truth**2)
+    variance = float(np.mean(truth**2) - np.mean(truth) ** 2)
+    return {
+        "mean": float(gains.mean() / max(variance, _TINY)),
+        "interval": interval(resamples.of_draws(gains) / np.maximum(square - mean**2, _TINY)),
+    }
+
+
+_TINY = float(np.finfo(float).tiny)
+
+
+def _score_classes(truth: NDArray[Any], predicted: NDArray[Any], resamples: Resamples) -> dict[str, Any]:
+    correct = _correct(truth, predicted)
+    present = np.unique(truth)
+    likelihood = predicted[np.arange(len(truth)), truth].astype(np.float64)
+    return {
+        "rows": len(truth),
+        "accuracy": float(correct.mean()),
+        "interval": interval(resamples.means(correct)[0]),
+        "balanced_accuracy": float(np.mean([correct[truth == code].mean() for code in present])),
+        "log_loss": float(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)).mean()),
+    }
+
+
+def _correct(truth: NDArray[Any], predicted: NDArray[Any]) -> Floats:
+    return (predicted.argmax(1) == truth).astype(np.float64)
+
+
+def _r2(error: Any, mean: Any, square: Any) -> Any:
+    return 1 - error / np.maximum(square - mean**2, _TINY)

@@ -1,0 +1,1 @@
+"""The network around the layers, its training, and where it runs."""

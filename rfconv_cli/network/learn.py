@@ -1,0 +1,82 @@
+"""The method from encoded rows to a trained network: search the fields, project them, train on them.
+
+Columns are put in the order of their names before any number is drawn, so the order of a table's columns cannot
+matter: noise belongs to a name, not to a place.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.func import functional_call
+
+from rfconv_cli.config import Settings
+from rfconv_cli.fields.bilevel import Batch, Params
+from rfconv_cli.fields.conv import centre_mask
+from rfconv_cli.fields.project import project
+from rfconv_cli.fields.search import Progress, Rows, Searched, search
+from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.network.model import fixed_network, relaxed_network
+from rfconv_cli.network.train import Trained, loss_value, train_network
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Encoded training and validation rows, their columns sorted by name, and how many outputs they need.
+
+    names: the columns, sorted. outputs: the number of classes, or 1 for regression.
+    """
+
+    names: tuple[str, ...]
+    train: Rows
+    valid: Rows
+    outputs: int
+
+
+def generator_for(seed: int, purpose: str) -> torch.Generator:
+    """An explicit generator for one purpose; different purposes of one seed are independent."""
+    return torch.Generator().manual_seed(entropy(seed, purpose))
+
+
+def fit_settings(settings: Settings, columns: int) -> Settings:
+    """`settings` with no more slots than there are columns."""
+    return settings.model_copy(update={"kernel_size": min(settings.kernel_size, columns)})
+
+
+def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, Searched]:
+    """Learn receptive fields on the training rows."""
+    generator = generator_for(settings.seed, "search")
+    network = relaxed_network(len(problem.names), problem.outputs, settings, generator)
+    parameters: Params = dict(network.named_parameters())
+    logits = {name: p for name, p in parameters.items() if name.endswith("logits")}
+    weights = {name: p for name, p in parameters.items() if name not in logits}
+
+    def loss(weights: Params, logits: Params, batch: Batch) -> torch.Tensor:
+        x, y = batch
+        return loss_value(functional_call(network, {**weights, **logits}, (x,)), y)
+
+    network.eval()  # no dropout while searching: R should not chase its noise
+    found = search(loss, weights, logits, problem.train, settings, generator, progress)
+    mask = centre_mask(len(problem.names)) if settings.mask_centre else None
+    fields = project(
+        list(found.logits.values()),
+        problem.names,
+        mask=mask,
+        distinct=settings.distinct,
+        temperature=settings.temperature,
+    )
+    return fields, found
+
+
+def train_on_fields(problem: Problem, fields: ReceptiveFields, settings: Settings, progress: Progress) -> Trained:
+    """A fresh network on fixed fields. Same seed, same initial kernel and head, whatever the fields."""
+    generator = generator_for(settings.seed, "final")
+    network = fixed_network(torch.tensor(fields.members), problem.outputs, settings, generator)
+    return train_network(network, problem.train, problem.valid, settings, generator, progress)
+
+
+def entropy(seed: int, purpose: str) -> int:
+    """A seed of its own for one purpose, from the one seed of a run."""
+    words = np.random.SeedSequence([seed, zlib.crc32(purpose.encode())]).generate_state(1, np.uint64)
+    return int(words[0] >> 1)

@@ -1,0 +1,106 @@
+"""Training on fixed fields, with early stopping on the validation rows, and prediction."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rfconv_cli.config import Settings
+from rfconv_cli.errors import TrainingError
+from rfconv_cli.fields.search import Progress, Rows, one_cycle
+
+_PREDICT_CELLS = 1 << 20  # rows × columns of one block: bounds memory for wide tables
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass: mean training loss, validation loss."""
+
+    train_loss: float
+    valid_loss: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network holding the weights of its best validation epoch, and how it got there."""
+
+    network: nn.Module
+    history: tuple[Epoch, ...]
+
+    @property
+    def valid_loss(self) -> float:
+        """Loss of the kept weights on the validation rows."""
+        return min(epoch.valid_loss for epoch in self.history)
+
+
+def loss_value(outputs: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy for int64 class codes, squared error for float32 values. outputs (batch, outputs) → scalar."""
+    if y.is_floating_point():
+        return F.mse_loss(outputs.squeeze(1), y)
+    return F.cross_entropy(outputs, y)
+
+
+def train_network(
+    network: nn.Module, train: Rows, valid: Rows, settings: Settings, generator: torch.Generator, progress: Progress
+) -> Trained:
+    """Minimise the loss on `train` (AdamW, one-cycle learning rate); keep the weights best on `valid`.
+
+    Stops after `settings.patience` epochs without a better validation loss. Raises TrainingError on divergence.
+    """
+    size = min(settings.batch_size, len(train))
+    steps = max(1, len(train) // size)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = one_cycle(optimiser, settings.lr, settings.epochs * steps)
+    history: list[Epoch] = []
+    best: dict[str, Tensor] = {}
+    best_epoch = 0
+    for done in range(settings.epochs):
+        network.train()
+        total = 0.0
+        for index in torch.randperm(len(train), generator=generator).split(size)[:steps]:
+            loss = loss_value(network(train.x[index]), train.y[index])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        history.append(Epoch(total / steps, _valid_loss(network, valid)))
+        if not best or history[-1].valid_loss < history[best_epoch].valid_loss:
+            best_epoch = done
+            best = {name: value.clone() for name, value in network.state_dict().items()}
+        progress("train", (done + 1) / settings.epochs)
+        if done - best_epoch >= settings.patience:
+            break
+    network.load_state_dict(best)
+    network.eval()
+    progress("train", 1.0)
+    return Trained(network, tuple(history))
+
+
+@torch.no_grad()
+def predict(network: nn.Module, x: Tensor) -> Tensor:
+    """Raw outputs for encoded rows: (rows, N) float32 → (rows, outputs) float32.
+
+    Rows go in blocks of one fixed size, the last one padded, so that a row's outputs do not depend on its company.
+    """
+    network.eval()
+    size = min(1024, max(16, _PREDICT_CELLS // x.shape[1]))
+    if not len(x):
+        return network(x.new_zeros(size, x.shape[1]))[:0]  # type: ignore[no-any-return]
+    outputs = []
+    for block in x.split(size):
+        padded = F.pad(block, (0, 0, 0, size - len(block)))
+        outputs.append(network(padded)[: len(block)])
+    return torch.cat(outputs)
+
+
+def _valid_loss(network: nn.Module, valid: Rows) -> float:
+    loss = float(loss_value(predict(network, valid.x), valid.y))
+    if not torch.isfinite(torch.tensor(loss)):
+        raise TrainingError(
+            "training diverged: the validation loss is no longer a number",
+            hint="try a smaller --lr, or look for extreme values in the table",
+            code="diverged",
+        )
+    return loss

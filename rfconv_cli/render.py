@@ -1,0 +1,190 @@
+"""What a user sees: results on stdout; progress and notices on stderr. Every user string as Text, never as markup."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from rfconv_cli.errors import printable
+from rfconv_cli.fields.search import Progress as Told
+from rfconv_cli.files import to_json, write_bytes
+
+_LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+_MODELS = {"random_fields": "random fields", "mlp": "plain MLP"}
+_GROUPS_SHOWN = 8
+
+
+class Screen:
+    """One command's output. quiet: nothing on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.out = Console(highlight=False, soft_wrap=False)
+        self.err = Console(stderr=True, highlight=False, quiet=quiet)
+
+    def notice(self, text: str) -> None:
+        """One line of what was decided or done."""
+        self.err.print(Text(printable(text), style="dim"), soft_wrap=True)
+
+    def notices(self, texts: Iterable[str]) -> None:
+        """Several notices."""
+        for text in texts:
+            self.notice(text)
+
+    def next(self, *commands: str) -> None:
+        """The commands that a user would type next."""
+        self.notice("next: " + "  ·  ".join(commands))
+
+    def document(self, document: Any) -> None:
+        """One JSON document on stdout."""
+        self.put(to_json(document).encode(), None)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Plain lines on stdout, for other programs to read."""
+        for text in texts:
+            self.out.print(Text(printable(text)), soft_wrap=True)
+
+    def put(self, data: bytes, path: Path | None) -> None:
+        """Bytes to a file, whole or not at all, or to stdout."""
+        if path is not None:
+            write_bytes(path, data)
+            self.notice(f"wrote {path}")
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+
+    def result(self, result: Mapping[str, Any], *, as_json: bool) -> None:
+        """An `rfconv.result`: scores beside their controls, and the verdict."""
+        if as_json:
+            self.document(result)
+            return
+        self.out.print(_scores(result))
+        if "verdict" in result:
+            self.out.print(Text.assemble(("Verdict  ", "bold"), printable(result["verdict"]["sentence"])))
+        self.out.print(Text.assemble(("Run      ", "bold"), printable(result["run"]["path"])), soft_wrap=True)
+
+    def groups(self, groups: Sequence[Sequence[str]]) -> None:
+        """The groups of columns that share fields, one line each."""
+        table = Table(box=None, pad_edge=False, show_header=False, title_justify="left")
+        table.add_column(no_wrap=True, min_width=len("group 00"))
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for i, group in enumerate(groups[:_GROUPS_SHOWN]):
+            table.add_row(Text(f"group {i}", style="bold"), Text(printable(", ".join(group))))
+        if len(groups) > _GROUPS_SHOWN:
+            table.add_row(Text("…"), Text(f"{len(groups) - _GROUPS_SHOWN} more in fields.json"))
+        self.out.print(table)
+
+    def runs(self, entries: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+        """The list of runs."""
+        if as_json:
+            self.document({"format": "rfconv.runs", "format_version": 1, "runs": list(entries)})
+            return
+        table = Table(box=None, pad_edge=False)
+        for heading in ("run", "target", "test score", "verdict"):
+            table.add_column(heading, overflow="fold")
+        for entry in entries:
+            mark = " (latest)" if entry["latest"] else ""
+            verdict = str(entry["verdict"] or "").replace("_", " ")
+            row = (Path(entry["path"]).name + mark, entry["target"], _score(entry["test"]), verdict)
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        self.out.print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[Told]:
+        """A function (stage, share done): bars on a terminal, a line now and then elsewhere, nothing when quiet."""
+        if self.quiet:
+            yield lambda stage, share: None
+        elif not self.err.is_terminal:
+            yield _Lines(self).tell
+        else:
+            columns = (TextColumn("{task.description:<9}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+            with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.err) as bars:
+                yield _Bars(bars).tell
+
+
+class _Bars:
+    """Progress as one bar per stage."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, Any] = {}
+
+    def tell(self, stage: str, share: float) -> None:
+        if stage not in self.tasks:
+            self.tasks[stage] = self.bars.add_task(stage, total=1.0)
+        self.bars.update(self.tasks[stage], completed=share)
+
+
+class _Lines:
+    """Progress as lines: the start of each stage, then at most one every few seconds."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.stage = ""
+        self.began = self.told = 0.0
+
+    def tell(self, stage: str, share: float) -> None:
+        now = time.monotonic()
+        if stage != self.stage:
+            self.stage, self.began, self.told = stage, now, now
+            self.screen.notice(f"{stage} …")
+        elif now - self.told >= _LINE_EVERY and share > 0:
+            self.told = now
+            left = (now - self.began) * (1 - share) / share
+            self.screen.notice(f"{stage} {share:.0%}, {left:.0f} s left")
+
+
+def _scores(result: Mapping[str, Any]) -> Table:
+    test = result["test"]
+    measure = "accuracy" if "accuracy" in test else "R²"
+    table = Table(
+        title=Text(f"{test['rows']:,} held-out rows" if "data" not in result else f"{test['rows']:,} rows"),
+        title_justify="left",
+        title_style="",
+        box=None,
+        pad_edge=False,
+        padding=(0, 3, 0, 0),
+    )
+    table.add_column("")
+    for heading in (measure, "95 % interval", "learned − this", "parameters"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    size = result.get("network", {}).get("parameters")
+    table.add_row(Text("learned fields", style="bold"), _number(test), _interval(test["interval"]), "", _count(size))
+    for name, control in result.get("controls", {}).items():
+        draws = len(control["draws"])
+        label = _MODELS.get(name, name) + (f" ({draws} draws)" if draws > 1 else "")
+        gain = control["difference"]
+        table.add_row(
+            Text(printable(label)),
+            _number(control),
+            _interval(control["interval"]),
+            Text(f"{gain['mean']:+.3f}"),
+            _count(control.get("parameters")),
+        )
+    return table
+
+
+def _number(scores: Mapping[str, Any]) -> Text:
+    return Text(f"{scores['accuracy'] if 'accuracy' in scores else scores['r2']:.3f}")
+
+
+def _interval(pair: Sequence[float]) -> Text:
+    return Text(f"{pair[0]:.3f} – {pair[1]:.3f}")
+
+
+def _count(number: int | None) -> Text:
+    return Text("" if number is None else f"{number:,}")
+
+
+def _score(test: Mapping[str, Any]) -> str:
+    if "accuracy" in test:
+        return f"accuracy {test['accuracy']:.3f}"
+    return f"R² {test['r2']:.3f}, RMSE {test['rmse']:.4g}" if "r2" in test else ""

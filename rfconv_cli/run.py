@@ -1,0 +1,233 @@
+"""The run folder: written once as a whole, found, and loaded again. JSON, Parquet and safetensors, never pickle."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rfconv_cli.config import Settings, from_values, to_toml
+from rfconv_cli.errors import RunError, UsageError
+from rfconv_cli.files import cannot_write, to_json, write_bytes, write_json
+from rfconv_cli.table.schema import Schema
+
+RUN_FORMAT = "rfconv.run"
+FORMAT_VERSION = 1
+RUNS_FOLDER = "rfconv-runs"
+LATEST = "LATEST"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A completed run: where it is, what it says, how it was set. Heavy parts are read when asked for."""
+
+    path: Path
+    document: Mapping[str, Any]
+    settings: Settings
+    schema: Schema
+
+    @property
+    def id(self) -> str:
+        """Name of the run, as given when it was made; the folder may have been renamed since."""
+        return str(self.document["id"])
+
+    def json(self, name: str) -> dict[str, Any]:
+        """One of the run's JSON files. Raises RunError when it is damaged."""
+        try:
+            document = json.loads(self.bytes(name))
+        except (ValueError, RecursionError):
+            raise damaged(self.path, f"{name} is not JSON") from None
+        if not isinstance(document, dict):
+            raise damaged(self.path, f"{name} is not a JSON object")
+        return document
+
+    def table(self, name: str) -> pa.Table:
+        """One of the run's Parquet files. Raises RunError when it is damaged."""
+        try:
+            return pq.read_table(io.BytesIO(self.bytes(name)))
+        except pa.ArrowException:
+            raise damaged(self.path, f"{name} is not Parquet") from None
+
+    def bytes(self, name: str) -> bytes:
+        """One of the run's files, checked against its recorded checksum."""
+        data = _read(self.path, name)
+        if hashlib.sha256(data).hexdigest() != self.document["files"].get(name):
+            raise damaged(self.path, f"{name} is not the file this run was completed with")
+        return data
+
+
+class RunWriter:
+    """Collects a run's files in a hidden folder beside its final place; `complete` makes them a run.
+
+    Used as a context manager: leaving it without `complete` removes everything that was written.
+    """
+
+    def __init__(self, runs: Path, name: str) -> None:
+        self.runs = runs
+        self.name = name
+        self.folder = runs / f".{name}.part-{os.getpid()}"
+        self.checksums: dict[str, str] = {}
+        self.made = [parent for parent in (runs, *runs.parents) if not parent.exists()]
+
+    def __enter__(self) -> "RunWriter":
+        try:
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise cannot_write(self.runs, error) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            for parent in self.made:
+                if not any(parent.iterdir()):
+                    parent.rmdir()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one file of the run; `name` may contain one folder."""
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        write_bytes(path, data)
+        self.checksums[name] = hashlib.sha256(data).hexdigest()
+
+    def write_json(self, name: str, document: Any) -> None:
+        """Write one JSON file of the run."""
+        self.write(name, to_json(document).encode())
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write one Parquet file of the run."""
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        self.write(name, sink.getvalue())
+
+    def write_settings(self, settings: Settings) -> None:
+        """Write the resolved settings as config.toml."""
+        self.write("config.toml", to_toml(settings))
+
+    def complete(self, document: Mapping[str, Any]) -> Path:
+        """Write run.json with the checksums, give the folder its name, move LATEST. Returns the run's path."""
+        write_json(self.folder / "run.json", {**_header(), "id": self.name, **document, "files": self.checksums})
+        path = self.runs / self.name
+        for attempt in range(2, 1000):
+            try:
+                self.folder.rename(path)
+                break
+            except OSError as error:
+                if not path.exists():
+                    raise cannot_write(path, error) from None
+                path = self.runs / f"{self.name}-{attempt}"  # two runs of one second and target
+        write_bytes(self.runs / LATEST, f"{path.name}\n".encode())
+        return path
+
+
+def _header() -> dict[str, Any]:
+    return {"format": RUN_FORMAT, "format_version": FORMAT_VERSION}
+
+
+def run_name(created: str, target: str) -> str:
+    """`<UTC time>-<target>`, safe as a folder name. created: ISO time, e.g. 2026-01-31T12:00:00Z."""
+    stamp = re.sub(r"[-:]", "", created)
+    safe = re.sub(r"[^\w.-]+", "_", target)[:40].strip(".")
+    return f"{stamp}-{safe or 'run'}"
+
+
+def find_run(given: str | None, environ: Mapping[str, str], here: Path) -> Path:
+    """Which run a command means: --run, then RFCONV_RUN, then LATEST of the nearest parent folder.
+
+    Raises RunError when there is none.
+    """
+    named = given or environ.get("RFCONV_RUN")
+    if named:
+        path = Path(named)
+        for candidate in (path, here / RUNS_FOLDER / named):
+            if candidate.is_dir():
+                return candidate
+        raise RunError(f"there is no run folder {named}", hint="rfconv runs lists the runs", code="run_not_found")
+    for folder in (here, *here.parents):
+        pointer = folder / RUNS_FOLDER / LATEST
+        if pointer.is_file():
+            name = pointer.read_text(encoding="utf-8", errors="replace").strip()
+            path = pointer.parent / name
+            if name and name == Path(name).name and path.is_dir():
+                return path
+            raise RunError(
+                f"{RUNS_FOLDER}/{LATEST} names {name!r}, which is not a run there",
+                hint="choose one with --run; rfconv runs lists them",
+                code="run_not_found",
+            )
+    raise RunError(
+        f"no run yet: no {RUNS_FOLDER} folder here or above",
+        hint="rfconv learn DATA --target COLUMN makes one",
+        code="run_not_found",
+    )
+
+
+def open_run(path: Path) -> Run:
+    """Load a run's small parts. Raises RunError when it is foreign, damaged, or of a newer format."""
+    try:
+        document = json.loads(_read(path, "run.json"))
+    except (ValueError, RecursionError):
+        raise damaged(path, "run.json is not JSON") from None
+    if not isinstance(document, dict) or document.get("format") != RUN_FORMAT:
+        raise RunError(f"{path.name} is not a run of rfconv", hint="rfconv runs lists the runs", code="foreign_run")
+    if document.get("format_version") != FORMAT_VERSION:
+        raise RunError(
+            f"{path.name} has run format {document.get('format_version')}; this rfconv reads {FORMAT_VERSION}",
+            hint="install a newer rfconv",
+            code="newer_format",
+        )
+    if not isinstance(document.get("files"), dict) or not isinstance(document.get("id"), str):
+        raise damaged(path, "run.json lacks its list of files")
+    shell = Run(path, document, from_values({}), None)  # type: ignore[arg-type]
+    try:
+        settings = from_values(tomllib.loads(shell.bytes("config.toml").decode()))
+        schema = Schema.from_json(shell.json("schema.json"))
+    except (ValueError, UsageError) as error:
+        raise damaged(path, str(error)) from None
+    return Run(path, document, settings, schema)
+
+
+def list_runs(runs: Path) -> list[Run]:
+    """The runs in a folder, oldest first; what is not a whole run is passed over."""
+    found = []
+    for path in sorted(runs.iterdir()) if runs.is_dir() else []:
+        if path.is_dir() and not path.name.startswith("."):
+            try:
+                found.append(open_run(path))
+            except RunError:
+                continue
+    return found
+
+
+def damaged(path: Path, why: str) -> RunError:
+    """The error for a run whose files are not what they should be."""
+    return RunError(
+        f"the run {path.name} is damaged: {why}",
+        hint="take another run (rfconv runs) or learn again",
+        code="damaged_run",
+    )
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if name == "run.json":
+            raise RunError(
+                f"{folder.name} is not a run of rfconv: it has no run.json",
+                hint="rfconv runs lists the runs",
+                code="foreign_run",
+            ) from None
+        raise damaged(folder, f"{name} is missing") from None
+    except OSError as error:
+        raise damaged(folder, f"{name} cannot be read ({(error.strerror or str(error)).lower()})") from None

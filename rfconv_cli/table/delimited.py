@@ -1,0 +1,175 @@
+"""CSV bytes to an Arrow table: encoding, delimiter, types, and which line is at fault. Opens no files."""
+
+import csv
+import io
+import re
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.types as pt
+
+from rfconv_cli.errors import DataError
+
+MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "N/A")
+_DATES = (pa_csv.ISO8601, "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
+_SMALLEST_BLOCK = 1 << 20
+_LARGEST_BLOCK = (1 << 31) - 1
+_PRIVATE = re.compile("[\ue000-\uf8ff]")  # what Python makes of bytes cp932 leaves open: a sign of Latin-1 text
+_EXACT = 2.0**53  # from here on float64 does not hold every whole number
+
+
+def parse_delimited(raw: bytes, name: str, delimiter: str | None) -> pa.Table:
+    """The table in `raw`; `name` is the file's, for messages. delimiter None: comma, or what the header shows.
+
+    Types come from all rows, not the first block. A column with whole numbers that float64 would round stays text.
+    Unnamed columns are `Unnamed: <position>`. Raises DataError: not_text, encoding, ragged_rows, open_quote,
+    damaged_csv, duplicate_columns.
+    """
+    _refuse_binary(raw, name)
+    text = _as_utf8(raw, name)
+    header = text.lstrip(b"\r\n").partition(b"\n")[0].partition(b"\r")[0]
+    if len(header) == len(text):  # pyarrow calls a header without a line end an empty file
+        text += b"\n"
+    delimiter = delimiter or _sniff(header)
+    parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in text)
+    convert = pa_csv.ConvertOptions(
+        null_values=list(MISSING),
+        strings_can_be_null=True,
+        timestamp_parsers=list(_DATES),
+        decimal_point="," if delimiter == ";" and _has_decimal_commas(text) else ".",
+    )
+    table = _parse(text, name, parse, convert, len(header))
+    _refuse_open_quote(text, table, name)
+    table = _with_exact_numbers(text, table, parse, len(header))
+    return table.rename_columns([c or f"Unnamed: {i}" for i, c in enumerate(table.column_names)])
+
+
+def _refuse_binary(raw: bytes, name: str) -> None:
+    if b"\0" not in raw and not re.search(rb"[\x01-\x08\x0e-\x19\x1c-\x1f]", raw[:65536]):
+        return
+    hint = "export the table as CSV"
+    if raw[:4] == b"PAR1":
+        hint = "it looks like Parquet: rename it to .parquet"
+    elif raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        hint = "it looks like UTF-16: save it as UTF-8"
+    elif raw[:4] == b"PK\x03\x04":
+        hint = "it looks like a spreadsheet or zip archive: export the sheet as CSV"
+    raise DataError(f"{name} is not text, though its name says so", hint=hint, code="not_text")
+
+
+def _as_utf8(raw: bytes, name: str) -> bytes:
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if raw.isascii():
+        return raw
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+    else:
+        return raw
+    try:
+        text = raw.decode("cp932")
+    except UnicodeDecodeError:
+        text = None
+    if text is None or _PRIVATE.search(text):
+        raise DataError(
+            f"{name} is neither UTF-8 nor cp932 (Shift_JIS) text: line {line} is the first that is not UTF-8",
+            hint="save it as UTF-8",
+            code="encoding",
+        )
+    return text.encode("utf-8")
+
+
+def _sniff(header: bytes) -> str:
+    return next((mark for mark in (",", ";", "\t") if mark.encode() in header), ",")
+
+
+def _has_decimal_commas(text: bytes) -> bool:
+    # with thousands points or plain points present, a comma may mean something else: leave such values as text
+    start = text.lstrip(b"\r\n").partition(b"\n")[2][:_SMALLEST_BLOCK]
+    return bool(re.search(rb"\d,\d", start)) and not re.search(rb"\d\.\d", start)
+
+
+def _parse(text: bytes, name: str, parse: pa_csv.ParseOptions, convert: pa_csv.ConvertOptions, header: int) -> pa.Table:
+    block = max(_SMALLEST_BLOCK, 4 * header)
+    while True:
+        # a header or row longer than a block makes pyarrow call the file empty, or ragged
+        size = min(block, _LARGEST_BLOCK)
+        try:
+            return pa_csv.read_csv(pa.BufferReader(text), pa_csv.ReadOptions(block_size=size), parse, convert)
+        except pa.ArrowInvalid as error:
+            message = str(error)
+        too_small = "straddl" in message or "block" in message
+        if not too_small or size > len(text) or size == _LARGEST_BLOCK:
+            raise _malformed(text, name, parse.delimiter, message)
+        block *= 8
+
+
+def _malformed(text: bytes, name: str, delimiter: str, message: str) -> DataError:
+    if "columns, got" not in message:
+        first = (message.splitlines() or ["it cannot be parsed"])[0]
+        return DataError(f"{name} is not CSV: {first}", hint="export the table again", code="damaged_csv")
+    rows = csv.reader(io.StringIO(text.decode("utf-8"), newline=""), delimiter=delimiter)
+    line, found, expected = 0, 0, 0
+    try:
+        for row in rows:
+            expected = expected or len(row)
+            if row and len(row) != expected:
+                line, found = rows.line_num, len(row)
+                break
+    except csv.Error:  # one cell of more than 128 KiB: a quote that never closes
+        line = rows.line_num
+    blanks = "" if found else "; a quote may be open"
+    return DataError(
+        f"{name} is ragged: line {line} has {found or 'too many'} cells where the header has {expected}{blanks}",
+        hint=f"look at line {line}: a stray delimiter, a missing cell, or lines above the header",
+        code="ragged_rows",
+    )
+
+
+def _refuse_open_quote(text: bytes, table: pa.Table, name: str) -> None:
+    """A quote that never closes swallows the rest of the file into the last row's cell."""
+    if table.num_rows == 0 or text.count(b'"') % 2 == 0:
+        return
+    for column in table.columns:
+        last = column[-1].as_py()
+        if isinstance(last, str) and "\n" in last:
+            line = text.count(b"\n") - last.count("\n") + 1
+            raise DataError(
+                f"{name} has a quote that never closes, near line {line}: the lines after it are lost",
+                hint=f'look for a stray " near line {line}',
+                code="open_quote",
+            )
+
+
+def _with_exact_numbers(text: bytes, table: pa.Table, parse: pa_csv.ParseOptions, header: int) -> pa.Table:
+    """Columns of float64 that rounded a whole number (an id of 20 digits) are read again, as text."""
+    times = Counter(table.column_names)
+    for index, name in enumerate(table.column_names):
+        if not name or times[name] > 1 or not _may_be_rounded(table.column(index)):
+            continue
+        convert = pa_csv.ConvertOptions(
+            column_types={name: pa.string()},
+            include_columns=[name],
+            null_values=list(MISSING),
+            strings_can_be_null=True,
+        )
+        written = _parse(text, name, parse, convert, header).column(0)
+        if _was_rounded(written):
+            table = table.set_column(index, name, written)
+    return table
+
+
+def _may_be_rounded(column: pa.ChunkedArray) -> bool:
+    if not pt.is_float64(column.type) or column.null_count == len(column):
+        return False
+    values = column.to_numpy()
+    return bool((np.abs(values[np.isfinite(values)]) >= _EXACT).any())
+
+
+def _was_rounded(written: pa.ChunkedArray) -> bool:
+    long = written.filter(pc.match_substring_regex(written, r"^\s*[+-]?\d{16,}\s*$"))
+    return any(int(number) != int(float(number)) for number in pc.unique(long).to_pylist() if len(number) < 300)

@@ -1,0 +1,139 @@
+"""The frozen schema as values: which columns a model eats, which one it predicts; to JSON and back. Reads no tables."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from sys import float_info
+from typing import Any, Literal, get_args
+
+SCHEMA_FORMAT = "rfconv.schema"
+SCHEMA_VERSION = 1
+
+Dtype = Literal["float", "integer", "boolean"]
+Task = Literal["binary", "multiclass", "regression"]
+Label = str | int | bool | float
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column that is learned from. minimum, maximum over the values present; missing: share of the rows, 0 to 1."""
+
+    name: str
+    dtype: Dtype
+    minimum: float
+    maximum: float
+    missing: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict. classes: its labels in natural order, as in the table; empty for regression."""
+
+    name: str
+    task: Task
+    classes: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a table must hold to be learned from or predicted. features: in table order; left_out: (name, reason)."""
+
+    target: Target
+    features: tuple[Feature, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in table order."""
+        return tuple(feature.name for feature in self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        """schema.json, of plain lists and numbers; `from_json` reads it back to an equal value."""
+        return {
+            "format": SCHEMA_FORMAT,
+            "format_version": SCHEMA_VERSION,
+            "target": {"name": self.target.name, "task": self.target.task, "classes": list(self.target.classes)},
+            "features": [
+                {"name": f.name, "dtype": f.dtype, "minimum": f.minimum, "maximum": f.maximum, "missing": f.missing}
+                for f in self.features
+            ],
+            "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Schema":
+        """A schema from an untrusted document. Raises ValueError saying what is malformed."""
+        fields = _mapping(document, "schema")
+        if fields.get("format") != SCHEMA_FORMAT or fields.get("format_version") != SCHEMA_VERSION:
+            raise ValueError(f"schema: not {SCHEMA_FORMAT} version {SCHEMA_VERSION}")
+        target = _target(_mapping(fields.get("target"), "schema target"))
+        features = tuple(_feature(item) for item in _list(fields.get("features"), "schema features"))
+        left_out = tuple(_left_out(item) for item in _list(fields.get("left_out"), "schema left_out"))
+        if not features:
+            raise ValueError("schema features: empty")
+        names = [target.name, *(f.name for f in features), *(name for name, _ in left_out)]
+        if len(set(names)) < len(names):
+            raise ValueError("schema: a column is named twice")
+        return cls(target, features, left_out)
+
+
+def _target(fields: Mapping[str, Any]) -> Target:
+    task: Any = fields.get("task")
+    if task not in get_args(Task):
+        raise ValueError(f"schema target task: {task!r}")
+    classes = tuple(_list(fields.get("classes"), "schema target classes"))
+    kinds = {str if isinstance(label, str) else bool if isinstance(label, bool) else float for label in classes}
+    if len(kinds) > 1 or not all(_is_label(label) for label in classes) or len(set(classes)) < len(classes):
+        raise ValueError("schema target classes: not distinct labels of one kind")
+    fits = {"regression": len(classes) == 0, "binary": len(classes) == 2, "multiclass": len(classes) > 2}
+    if not fits[task]:
+        raise ValueError(f"schema target: {task} with {len(classes)} classes")
+    return Target(_text(fields.get("name"), "schema target name"), task, classes)
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _feature(item: Any) -> Feature:
+    fields = _mapping(item, "schema feature")
+    name = _text(fields.get("name"), "schema feature name")
+    dtype: Any = fields.get("dtype")
+    if dtype not in get_args(Dtype):
+        raise ValueError(f"schema feature {name!r} dtype: {dtype!r}")
+    low, high, gaps = (
+        _number(fields.get(key), f"schema feature {name!r}") for key in ("minimum", "maximum", "missing")
+    )
+    if low > high or not 0 <= gaps <= 1:
+        raise ValueError(f"schema feature {name!r}: minimum above maximum, or a missing rate outside 0 to 1")
+    return Feature(name, dtype, low, high, gaps)
+
+
+def _left_out(item: Any) -> tuple[str, str]:
+    fields = _mapping(item, "schema left_out")
+    return _text(fields.get("name"), "schema left_out"), _text(fields.get("reason"), "schema left_out")
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what}: not an object")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{what}: not a list")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{what}: not a text")
+    return value
+
+
+def _number(value: Any, what: str) -> float:
+    # compared, not converted: float() of an integer beyond float64 raises OverflowError, not ValueError
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
+        raise ValueError(f"{what}: not a finite number")
+    return float(value)

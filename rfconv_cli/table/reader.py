@@ -1,0 +1,190 @@
+"""Files to Arrow tables: CSV and Parquet, read strictly. What a cell of a CSV means lives in `delimited`."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from rfconv_cli.errors import DataError, nearest
+from rfconv_cli.table.delimited import parse_delimited
+from rfconv_cli.table.kinds import is_text
+
+_DELIMITERS = {".csv": None, ".txt": None, ".tsv": "\t"}  # None: the header tells
+_PARQUET = (".parquet", ".pq")
+_READABLE = "CSV (.csv, .tsv, .txt, also with .gz) and Parquet (.parquet, .pq) are read"
+
+
+def read_table(path: Path) -> pa.Table:
+    """The table in the file at `path`: at least one row, distinct non-empty names, no value rounded or guessed.
+
+    CSV is UTF-8 or cp932; '', NA, NaN, nan, null, NULL, N/A are missing. An unnamed column is `Unnamed: <position>`.
+    Dictionary columns of Parquet are decoded, and ISO dates written as text become timestamps, as in CSV.
+    Raises DataError: file_not_found, is_directory, unknown_format, unreadable, empty_file, not_text, encoding,
+    ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_parquet, duplicate_columns, no_rows.
+    """
+    _require_file(path)
+    kind = _kind(path)
+    raw = _content(path)
+    parquet = kind in _PARQUET
+    table = _parse_parquet(raw, path.name) if parquet else parse_delimited(raw, path.name, _DELIMITERS[kind])
+    _refuse_duplicates(table.column_names, path.name)
+    if table.num_rows == 0:
+        raise DataError(
+            f"{path.name} has {table.num_columns} columns but no rows",
+            hint="export the table again, with its rows",
+            code="no_rows",
+        )
+    return table
+
+
+def fingerprint(path: Path) -> str:
+    """sha256 of the file's bytes, as hex. Raises DataError: file_not_found, is_directory, unreadable."""
+    _require_file(path)
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _require_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise DataError(
+                f"{path.name or path} is a folder, not a table",
+                hint=_inside(path),
+                code="is_directory",
+            )
+        if not path.exists():
+            raise DataError(f"{path.name}: no such file", hint=_near_files(path), code="file_not_found")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _tables_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if _known(entry) and not entry.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _inside(folder: Path) -> str:
+    names = _tables_in(folder)
+    return f"name one table in it, such as {folder / names[0]}" if names else f"name a file; {_READABLE}"
+
+
+def _near_files(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent} either; check the path"
+    near = nearest(path.name, _tables_in(path.parent))
+    where = "this folder" if path.parent == Path() else str(path.parent)
+    return f"the nearest files in {where} are {', '.join(near)}" if near else f"{where} holds no table; check the path"
+
+
+def _suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"] and suffixes[-2:-1] and suffixes[-2] in _DELIMITERS:
+        return suffixes[-2]
+    return suffixes[-1] if suffixes else ""
+
+
+def _known(path: Path) -> bool:
+    return _suffix(path) in _DELIMITERS or _suffix(path) in _PARQUET
+
+
+def _kind(path: Path) -> str:
+    if not _known(path):
+        raise DataError(
+            f"{path.name}: {path.suffix or 'a file without an ending'} is not a format rfconv reads",
+            hint=_READABLE,
+            code="unknown_format",
+        )
+    return _suffix(path)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if raw[:2] == b"\x1f\x8b":  # the magic number, since some downloads lose their .gz
+        raw = _unzipped(raw, path.name)
+    if not raw.strip():
+        raise DataError(f"{path.name} is empty", hint="export the table again", code="empty_file")
+    return raw
+
+
+def _unzipped(raw: bytes, name: str) -> bytes:
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(raw), "gzip") as stream:
+            return bytes(stream.read())
+    except (pa.ArrowException, OSError):
+        raise DataError(
+            f"{name} is damaged: its gzip stream ends early or is broken", hint="download it again", code="damaged_gzip"
+        ) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    reason = error.strerror or type(error).__name__
+    return DataError(
+        f"{path.name} cannot be read: {reason}", hint=f"check the permissions of {path}", code="unreadable"
+    )
+
+
+def _parse_parquet(raw: bytes, name: str) -> pa.Table:
+    try:
+        with pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True) as file:
+            table = file.read()
+        table.validate(full=True)
+        columns = [_plain(column) for column in table.columns]
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"{name} is not Parquet, or is damaged: {first}", hint="write or download it again", code="damaged_parquet"
+        ) from None
+    return pa.Table.from_arrays(columns, names=_named(table.column_names))
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without extension types, dictionaries and half floats, which Arrow's functions treat unevenly; dates as dates."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
+    if pt.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pt.is_float16(column.type):
+        column = column.cast(pa.float32())
+    if pt.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    return _dates_from_text(column) if is_text(column.type) else column
+
+
+def _dates_from_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not (pt.is_string(column.type) or pt.is_large_string(column.type)) or column.null_count == len(column):
+        return column
+    if not pc.all(pc.match_substring_regex(column, r"^\d{4}[-/]\d\d[-/]\d\d")).as_py():
+        return column
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return pc.replace_substring(column, "/", "-").cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return column
+
+
+def _named(names: list[str]) -> list[str]:
+    return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
+
+
+def _refuse_duplicates(names: list[str], file: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        shown = ", ".join(repr(name) for name in twice[:10]) + (" …" if len(twice) > 10 else "")
+        raise DataError(
+            f"{file} names {len(twice)} columns more than once: {shown}",
+            hint="rename or remove the duplicates in the header",
+            code="duplicate_columns",
+        )

@@ -1,0 +1,169 @@
+"""Freezing: from a table and a target's name to the `Schema` a run keeps. No column is left out without a reason."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+from numpy.typing import NDArray
+
+from rfconv_cli.errors import DataError, UsageError, nearest
+from rfconv_cli.table import kinds
+from rfconv_cli.table.frozen import Dtype, Feature, Label, Schema, Target, Task
+from rfconv_cli.table.select import not_chosen, quoted, shell_word
+from rfconv_cli.table.target import freeze_target, target_column
+
+__all__ = ["Dtype", "Feature", "Label", "Schema", "Target", "Task", "drop_missing_target", "freeze", "freeze_features"]
+
+_ROW_COUNTER = re.compile(r"Unnamed: 0|__index_level_\d+__")
+_FEWEST_FEATURES = 2
+
+
+def freeze(
+    table: pa.Table,
+    target: str,
+    *,
+    task: str | None = None,
+    features: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    roles: Mapping[str, str] | None = None,
+) -> Schema:
+    """The schema of `table` for predicting `target`; see `target.freeze_target` for `task`.
+
+    features, exclude: column names or globs. roles: column → what it is used for instead, such as {"day": "group"}.
+    Left out, with the reason: those, dates, text, constants, and the row counters pandas writes.
+    Raises UsageError: pattern_matches_nothing, role_is_target, bad_task; DataError: column_not_found, no_features,
+    all_missing_column, infinite_values, and what `freeze_target` raises.
+    """
+    goal = freeze_target(table, target, task)
+    return freeze_features(table, goal, features=features, exclude=exclude, roles=roles)
+
+
+def freeze_features(
+    table: pa.Table,
+    target: Target,
+    *,
+    features: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    roles: Mapping[str, str] | None = None,
+) -> Schema:
+    """As `freeze`, for a target frozen before: over the rows of `table` alone, such as those outside the test part."""
+    roles = roles or {}
+    _require_roles(table, target.name, roles)
+    names = [name for name in table.column_names if name != target.name]
+    refused = {**not_chosen(names, features, exclude), **roles}
+    usable, left_out = _usable(table, names, refused, frozenset(features))
+    _refuse_empty([name for name in usable if kinds.is_all_missing(table.column(name))])
+    found = [_feature(name, table.column(name)) for name in usable]
+    _refuse_infinite(found)
+    left_out |= {f.name: "constant" for f in found if f.minimum == f.maximum}
+    chosen = tuple(f for f in found if f.name not in left_out)
+    _require_enough(chosen, left_out)
+    return Schema(target, chosen, tuple((name, left_out[name]) for name in names if name in left_out))
+
+
+def drop_missing_target(table: pa.Table, target: str) -> tuple[pa.Table, NDArray[np.int64]]:
+    """The rows that have a target, and where they stood in `table`. Raises DataError target_not_found."""
+    present = ~kinds.missing(target_column(table, target))
+    rows = np.flatnonzero(present)
+    return (table if present.all() else table.filter(pa.array(present))), rows
+
+
+def _require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> None:
+    for name, role in roles.items():
+        if name not in table.column_names:
+            near = nearest(name, table.column_names)
+            raise DataError(
+                f"there is no column {name!r} for {role}; the nearest names are {quoted(near)}",
+                hint=f"name it {shell_word(near[0])}",
+                code="column_not_found",
+            )
+        if name == target:
+            raise UsageError(
+                f"column {name!r} is the target and cannot be the {role} too",
+                hint="name another column",
+                code="role_is_target",
+            )
+
+
+def _usable(
+    table: pa.Table, names: Sequence[str], refused: Mapping[str, str], named: frozenset[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Columns that are numbers or empty, and column → reason for the others. `named`: those the user spelled out."""
+    usable, left_out = [], {}
+    for name in names:
+        reason = refused.get(name) or _unusable(name, table.column(name), spelled_out=name in named)
+        if reason:
+            left_out[name] = reason
+        else:
+            usable.append(name)
+    return usable, left_out
+
+
+def _unusable(name: str, column: pa.ChunkedArray, *, spelled_out: bool) -> str | None:
+    kind = column.type
+    if kinds.is_temporal(kind):
+        return "date or time"
+    if _ROW_COUNTER.fullmatch(name) and not spelled_out:
+        return "row counter"
+    if kinds.is_text(kind) and not kinds.is_all_missing(column):
+        return _kind_of_text(column)
+    if not (kinds.is_number(kind) or kinds.is_text(kind) or pt.is_null(kind)):
+        return f"not a number ({kind})"
+    return None
+
+
+def _kind_of_text(column: pa.ChunkedArray) -> str:
+    if pt.is_string(column.type) or pt.is_large_string(column.type):
+        numeric = pc.match_substring_regex(column, r"^\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*$")
+        if pc.all(numeric).as_py():
+            return "text (numbers written as text, or too long to keep exactly)"
+    return "text"
+
+
+def _feature(name: str, column: pa.ChunkedArray) -> Feature:
+    kind, values = column.type, kinds.floats(column)
+    dtype: Dtype = "boolean" if pt.is_boolean(kind) else "integer" if kinds.is_integer(kind) else "float"
+    gaps = float(np.isnan(values).mean())
+    return Feature(name, dtype, float(np.nanmin(values)), float(np.nanmax(values)), gaps)
+
+
+def _refuse_empty(names: Sequence[str]) -> None:
+    if names:
+        raise DataError(
+            f"{len(names)} columns have no value in any row: {quoted(names)}",
+            hint=_exclude_flags(names),
+            code="all_missing_column",
+        )
+
+
+def _refuse_infinite(features: Sequence[Feature]) -> None:
+    names = [f.name for f in features if np.isinf([f.minimum, f.maximum]).any()]
+    if names:
+        raise DataError(
+            f"{len(names)} columns hold infinite values: {quoted(names)}",
+            hint=f"replace them by an empty cell, or {_exclude_flags(names)}",
+            code="infinite_values",
+        )
+
+
+def _exclude_flags(names: Sequence[str]) -> str:
+    more = " …" if len(names) > 10 else ""
+    # a bracket or star in a name would be a glob, but an exact name is matched literally first
+    return " ".join(f"--exclude {shell_word(name)}" for name in names[:10]) + more
+
+
+def _require_enough(found: Sequence[Feature], left_out: Mapping[str, str]) -> None:
+    if len(found) >= _FEWEST_FEATURES:
+        return
+    why = ", ".join(f"{name!r} ({reason})" for name, reason in list(left_out.items())[:5]) + (
+        " …" if len(left_out) > 5 else ""
+    )
+    raise DataError(
+        f"{len(found)} usable columns, but a receptive field needs at least {_FEWEST_FEATURES}"
+        + (f"; left out: {why}" if why else ""),
+        hint="give a table with more numeric columns, or loosen --features and --exclude",
+        code="no_features",
+    )

@@ -1,0 +1,58 @@
+"""A trained model to and from a run: preprocess.json, fields.json, model.safetensors. Shapes checked, nothing runs."""
+
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from rfconv_cli.export.document import fields_from_document
+from rfconv_cli.network.fitted import Encoding, FittedModel, empty_model
+from rfconv_cli.network.learn import fit_settings
+from rfconv_cli.run import Run, damaged
+from rfconv_cli.table.encode import Scaling
+
+PREPROCESS_FORMAT = "rfconv.preprocess"
+
+
+def encoding_document(encoding: Encoding) -> dict[str, Any]:
+    """preprocess.json: medians that fill gaps, means and scales that standardise, in table order."""
+    return {
+        "format": PREPROCESS_FORMAT,
+        "format_version": 1,
+        "columns": list(encoding.names),
+        "scaling": encoding.scaling.to_json(),
+        "target": {"mean": encoding.target_mean, "scale": encoding.target_scale},
+    }
+
+
+def network_bytes(network: nn.Module) -> bytes:
+    """The network's tensors as a safetensors file."""
+    return save({name: value.contiguous() for name, value in network.state_dict().items()})
+
+
+def load_model(run: Run) -> FittedModel:
+    """The run's model, ready to predict. Raises RunError when anything does not fit together."""
+    try:
+        document = run.json("preprocess.json")
+        target = document["target"]
+        encoding = Encoding(
+            tuple(document["columns"]),
+            Scaling.from_json(document["scaling"]),
+            float(target["mean"]),
+            float(target["scale"]),
+        )
+        fields = fields_from_document(run.json("fields.json")).reordered(sorted(run.schema.names))
+        if encoding.names != run.schema.names:
+            raise ValueError("preprocess.json and schema.json name different columns")
+        outputs = len(run.schema.target.classes) or 1
+        settings = fit_settings(run.settings, len(encoding.names))
+        model = empty_model(encoding, fields, outputs, settings)
+        tensors = load(run.bytes("model.safetensors"))
+        if not all(torch.isfinite(value).all() for value in tensors.values()):
+            raise ValueError("model.safetensors holds numbers that are not finite")
+        model.network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
+        raise damaged(run.path, str(error).splitlines()[0]) from None
+    return model
