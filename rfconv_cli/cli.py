@@ -145,7 +145,7 @@ def export_fields(
 
     screen = Screen(quiet=quiet)
     found = _find(run, screen)
-    if out is None and not plot:
+    if out is None and not (plot or shape or centre):
         screen.document(stored_document(found))
         return
     folder = out or Path("rfconv-fields") / found.path.name

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rfconv_cli.errors import UsageError, nearest
 
 CONFIG_FILE = "rfconv.toml"
+ENVIRONMENT = "RFCONV_"
+_NO_SETTING = frozenset({"RFCONV_RUN"})  # names a run; see `run.find_run`
 Preset = Literal["default", "paper"]
 
 
@@ -22,7 +24,7 @@ def _setting(default: Any, section: str, description: str, **bounds: Any) -> Any
 class Settings(BaseModel):
     """All settings of one `learn`. Immutable; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     task: Literal["auto", "classification", "regression"] = _setting("auto", "Table", "What the target is.")
     features: tuple[str, ...] = _setting((), "Table", "Use only columns that match this glob; may be repeated.")
@@ -157,9 +159,18 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = {f"{ENVIRONMENT}{key.upper()}": key for key in Settings.model_fields}
     found: dict[str, Any] = {}
-    for key, field in Settings.model_fields.items():
-        text = environ.get(f"RFCONV_{key.upper()}")
-        if text is not None:
-            found[key] = tuple(text.split(",")) if field.annotation == tuple[str, ...] else text
+    for name, text in environ.items():
+        if not name.startswith(ENVIRONMENT) or name in _NO_SETTING:
+            continue
+        if name not in known:
+            close = nearest(name, known)
+            raise UsageError(
+                f"the environment sets {name}, which is no setting; the nearest are {', '.join(close)}",
+                hint=f"unset {name}, or call it {close[0]}",
+                code="unknown_setting",
+            )
+        is_list = Settings.model_fields[known[name]].annotation == tuple[str, ...]
+        found[known[name]] = tuple(text.split(",")) if is_list else text
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -89,6 +89,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
     def _fit(self, x: NDArray[np.float64], y: NDArray[Any], groups: ArrayLike | None, outputs: int) -> Self:
         if x.shape[1] < 2:
             raise ValueError(f"n_features = {x.shape[1]}: a receptive field needs at least 2 columns")
+        check_consistent_length(x, groups)
         settings = fit_settings(self._settings(), x.shape[1])
         names = tuple(str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])]))
         valid = _held_out(y, groups, settings, stratify=outputs > 1)
@@ -132,7 +133,7 @@ class RFConvClassifier(ClassifierMixin, _RFConv):  # type: ignore[misc]
         encoder = LabelEncoder().fit(labels)
         self.classes_ = encoder.classes_
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class only ({self.classes_[0]!r}): a classifier needs at least 2")
+            raise ValueError(f"y has one class only ({self.classes_.tolist()[0]!r}): a classifier needs at least 2")
         return self._fit(x, encoder.transform(labels).astype(np.int64), groups, len(self.classes_))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:

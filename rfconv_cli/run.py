@@ -1,5 +1,6 @@
 """The run folder: written once as a whole, found, and loaded again. JSON, Parquet and safetensors, never pickle."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -24,6 +25,7 @@ RUN_FORMAT = "rfconv.run"
 FORMAT_VERSION = 1
 RUNS_FOLDER = "rfconv-runs"
 LATEST = "LATEST"
+_CHECKSUM = "sha256"  # key of run.json
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Run:
         """One of the run's Parquet files. Raises RunError when it is damaged."""
         try:
             return pq.read_table(io.BytesIO(self.bytes(name)))
-        except pa.ArrowException:
+        except (pa.ArrowException, OSError):
             raise damaged(self.path, f"{name} is not Parquet") from None
 
     def bytes(self, name: str) -> bytes:
@@ -76,26 +78,34 @@ class RunWriter:
         self.name = name
         self.folder = runs / f".{name}.part-{os.getpid()}"
         self.checksums: dict[str, str] = {}
-        self.made = [parent for parent in (runs, *runs.parents) if not parent.exists()]
+        self.made: list[Path] = []
 
     def __enter__(self) -> "RunWriter":
         try:
+            self.made = [parent for parent in (self.runs, *self.runs.parents) if not parent.exists()]
             self.folder.mkdir(parents=True)
         except OSError as error:
+            self._remove()
             raise cannot_write(self.runs, error) from None
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.folder.exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._remove()
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a folder that others write to by now is not empty, and stays
             for parent in self.made:
-                if not any(parent.iterdir()):
-                    parent.rmdir()
+                parent.rmdir()
 
     def write(self, name: str, data: bytes) -> None:
         """Write one file of the run; `name` may contain one folder."""
         path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path.parent, error) from None
         write_bytes(path, data)
         self.checksums[name] = hashlib.sha256(data).hexdigest()
 
@@ -115,7 +125,8 @@ class RunWriter:
 
     def complete(self, document: Mapping[str, Any]) -> Path:
         """Write run.json with the checksums, give the folder its name, move LATEST. Returns the run's path."""
-        write_json(self.folder / "run.json", {**_header(), "id": self.name, **document, "files": self.checksums})
+        whole = {**_header(), "id": self.name, **document, "files": self.checksums}
+        write_json(self.folder / "run.json", {**whole, _CHECKSUM: _checksum(whole)})
         path = self.runs / self.name
         for attempt in range(2, 1000):
             try:
@@ -125,12 +136,23 @@ class RunWriter:
                 if not path.exists():
                     raise cannot_write(path, error) from None
                 path = self.runs / f"{self.name}-{attempt}"  # two runs of one second and target
-        write_bytes(self.runs / LATEST, f"{path.name}\n".encode())
+        try:
+            write_bytes(self.runs / LATEST, f"{path.name}\n".encode())
+        except BaseException:
+            path.rename(self.folder)  # back to what is removed: a command that failed leaves no run
+            raise
         return path
 
 
 def _header() -> dict[str, Any]:
     return {"format": RUN_FORMAT, "format_version": FORMAT_VERSION}
+
+
+def _checksum(document: Any) -> str:
+    """sha256 of run.json without its own checksum, whatever its order and white space."""
+    whole = json.loads(to_json(document))
+    rest = {key: value for key, value in whole.items() if key != _CHECKSUM} if isinstance(whole, dict) else whole
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def run_name(created: str, target: str) -> str:
@@ -149,15 +171,15 @@ def find_run(given: str | None, environ: Mapping[str, str], here: Path) -> Path:
     if named:
         path = Path(named)
         for candidate in (path, here / RUNS_FOLDER / named):
-            if candidate.is_dir():
+            if _is_folder(candidate):
                 return candidate
         raise RunError(f"there is no run folder {named}", hint="rfconv runs lists the runs", code="run_not_found")
     for folder in (here, *here.parents):
         pointer = folder / RUNS_FOLDER / LATEST
-        if pointer.is_file():
-            name = pointer.read_text(encoding="utf-8", errors="replace").strip()
+        if _is_file(pointer):
+            name = _pointed(pointer)
             path = pointer.parent / name
-            if name and name == Path(name).name and path.is_dir():
+            if name not in ("", "..") and name == Path(name).name and _is_folder(path):
                 return path
             raise RunError(
                 f"{RUNS_FOLDER}/{LATEST} names {name!r}, which is not a run there",
@@ -175,6 +197,7 @@ def open_run(path: Path) -> Run:
     """Load a run's small parts. Raises RunError when it is foreign, damaged, or of a newer format."""
     try:
         document = json.loads(_read(path, "run.json"))
+        checksum = _checksum(document)
     except (ValueError, RecursionError):
         raise damaged(path, "run.json is not JSON") from None
     if not isinstance(document, dict) or document.get("format") != RUN_FORMAT:
@@ -187,6 +210,8 @@ def open_run(path: Path) -> Run:
         )
     if not isinstance(document.get("files"), dict) or not isinstance(document.get("id"), str):
         raise damaged(path, "run.json lacks its list of files")
+    if document.get(_CHECKSUM) != checksum:
+        raise damaged(path, "run.json is not as this run was completed")
     shell = Run(path, document, from_values({}), None)  # type: ignore[arg-type]
     try:
         settings = from_values(tomllib.loads(shell.bytes("config.toml").decode()))
@@ -215,6 +240,31 @@ def damaged(path: Path, why: str) -> RunError:
         hint="take another run (rfconv runs) or learn again",
         code="damaged_run",
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _pointed(pointer: Path) -> str:
+    try:
+        return pointer.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise RunError(
+            f"{RUNS_FOLDER}/{LATEST} cannot be read: {(error.strerror or str(error)).lower()}",
+            hint="choose a run with --run; rfconv runs lists them",
+            code="run_not_found",
+        ) from None
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -1,5 +1,6 @@
 """A trained model to and from a run: preprocess.json, fields.json, model.safetensors. Shapes checked, nothing runs."""
 
+from sys import float_info
 from typing import Any
 
 import torch
@@ -40,19 +41,27 @@ def load_model(run: Run) -> FittedModel:
         encoding = Encoding(
             tuple(document["columns"]),
             Scaling.from_json(document["scaling"]),
-            float(target["mean"]),
-            float(target["scale"]),
+            _finite(target["mean"], "target mean"),
+            _finite(target["scale"], "target scale"),
         )
         fields = fields_from_document(run.json("fields.json")).reordered(sorted(run.schema.names))
         if encoding.names != run.schema.names:
             raise ValueError("preprocess.json and schema.json name different columns")
         outputs = len(run.schema.target.classes) or 1
         settings = fit_settings(run.settings, len(encoding.names))
+        if fields.depth != (1 if settings.share_fields else settings.layers):
+            raise ValueError(f"fields.json holds {fields.depth} sets of fields, which config.toml does not say")
         model = empty_model(encoding, fields, outputs, settings)
-        tensors = load(run.bytes("model.safetensors"))
-        if not all(torch.isfinite(value).all() for value in tensors.values()):
+        model.network.load_state_dict(load(run.bytes("model.safetensors")))
+        if not all(torch.isfinite(value).all() for value in model.network.state_dict().values()):
             raise ValueError("model.safetensors holds numbers that are not finite")
-        model.network.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
-        raise damaged(run.path, str(error).splitlines()[0]) from None
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise damaged(run.path, reason.partition("\n")[0]) from None
     return model
+
+
+def _finite(value: Any, what: str) -> float:
+    if type(value) not in (int, float) or not abs(value) <= float_info.max:
+        raise ValueError(f"preprocess.json: the {what} is not a finite number")
+    return float(value)

@@ -1,4 +1,4 @@
-"""What all tests share: one thread each (they run side by side), a small table with a planted structure, a learned run."""
+"""What all tests share: one thread each (they run side by side), a small planted table, a learned run."""
 
 import os
 from pathlib import Path

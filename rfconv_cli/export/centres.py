@@ -24,6 +24,7 @@ from rfconv_cli.export.style import (
     labels,
     new_figure,
     scale_end,
+    settle,
     weight_colours,
 )
 from rfconv_cli.fields.value import ReceptiveFields
@@ -127,6 +128,7 @@ def _grid_views(fields: ReceptiveFields, centres: Sequence[int], shape: tuple[in
         figure.supylabel("pixel row", fontsize=9)
         mark = Patch(facecolor=CENTRE_COLOUR, edgecolor=INK, label="centre; the number in a pixel is its slot")
         figure.legend(handles=[mark], loc="outside lower right", frameon=False, fontsize=8)
+        settle(figure)
     return figure
 
 
@@ -185,6 +187,7 @@ def _slot_views(fields: ReceptiveFields, centres: Sequence[int], layer: int) -> 
         ring.set_label("runner-up (named at the right)")
         marks = [dot, ring] if learned else [dot]
         figure.legend(handles=marks, loc="outside lower right", ncols=2, frameon=False, fontsize=8)
+        settle(figure)
     return figure
 
 

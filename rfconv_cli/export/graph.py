@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rfconv_cli.export.groups import check_groups, field_graph
 from rfconv_cli.export.layout import group_layout
 from rfconv_cli.export.placing import place_labels
-from rfconv_cli.export.style import ALL_LABELS, MUTED, group_mark, house_style, labels, new_figure
+from rfconv_cli.export.style import ALL_LABELS, MUTED, group_mark, house_style, labels, new_figure, settle
 from rfconv_cli.fields.value import ReceptiveFields
 
 _NAMED_GROUPS = 20  # of many columns, only the hub of each of the largest groups is named
@@ -50,7 +50,7 @@ def field_graph_plot(fields: ReceptiveFields, groups: Sequence[Sequence[str]]) -
         axes.spines[:].set_visible(False)
         axes.set_xlabel(_CAPTION if all_named else _CAPTION_HUBS, color=MUTED, fontsize=8)
         _legend(figure, groups)
-        _freeze_layout(figure)
+        settle(figure)
         short = labels(fields.names, 22 if all_named else 30)
         texts = short if all_named else {hub: f"{i}: {short[hub]}" for i, hub in enumerate(_hubs(graph, groups))}
         place_labels(axes, points, {i: texts[name] for i, name in enumerate(names) if name in texts})
@@ -61,13 +61,6 @@ def _hubs(graph: Any, groups: Sequence[Sequence[str]]) -> list[str]:
     """The column with the largest summed weight of each large group, ties by name."""
     degree = dict(graph.degree(weight="weight"))
     return [min(group, key=lambda name: (-degree[name], name)) for group in groups[:_NAMED_GROUPS]]
-
-
-def _freeze_layout(figure: Figure) -> None:
-    """Lays the figure out until it rests (twice), then keeps it: labels are placed against final positions."""
-    figure.draw_without_rendering()
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
 
 
 def _draw_edges(axes: Axes, graph: Any, groups: Sequence[Sequence[str]], points: NDArray[np.float64]) -> None:

@@ -8,7 +8,18 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from rfconv_cli.export.style import ALL_LABELS, INK, RULE, house_style, labels, new_figure, scale_end, weight_colours
+from rfconv_cli.export.groups import check_groups
+from rfconv_cli.export.style import (
+    ALL_LABELS,
+    INK,
+    RULE,
+    house_style,
+    labels,
+    new_figure,
+    scale_end,
+    settle,
+    weight_colours,
+)
 from rfconv_cli.fields.value import ReceptiveFields
 
 _DOTS = 400  # to a side; a larger matrix shows the largest weight of each block of cells, or nobody would see it
@@ -24,6 +35,7 @@ def field_matrix(fields: ReceptiveFields, groups: Sequence[Sequence[str]]) -> Fi
     A cell holds the largest weight over slots and layers (0 too is a member); white is no member, grey the centre.
     Raises ValueError when `groups` does not hold each column once.
     """
+    check_groups(groups, fields.names)
     ordered = fields.reordered([name for group in groups for name in group])
     columns = len(ordered.names)
     image, diagonal = _images(ordered)
@@ -51,6 +63,7 @@ def field_matrix(fields: ReceptiveFields, groups: Sequence[Sequence[str]]) -> Fi
             _name_ticks(axes, [label[name] for name in ordered.names])
         else:
             _group_ticks(axes, groups)
+        settle(figure)
     return figure
 
 

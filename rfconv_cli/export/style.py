@@ -1,5 +1,6 @@
 """How rfconv's pictures look: fonts, colours, labels that fit. Draws nothing itself and never touches pyplot."""
 
+import logging
 import math
 import unicodedata
 import warnings
@@ -64,9 +65,15 @@ def house_style() -> Iterator[None]:
         "svg.fonttype": "none",  # text stays text: it can be searched, and a viewer's fonts can draw what ours cannot
         "svg.hashsalt": "rfconv",
     }
+    finding = logging.getLogger("matplotlib.font_manager")
+    level = finding.level
     with matplotlib.style.context(settings, after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")  # said once, by `missing_glyphs`
-        yield
+        finding.setLevel(logging.ERROR)  # Japanese families rarely have a bold face; the regular one will do
+        try:
+            yield
+        finally:
+            finding.setLevel(level)
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
@@ -76,6 +83,13 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=11, fontweight="bold")
     return figure
+
+
+def settle(figure: Figure) -> None:
+    """Lays the figure out until it rests (twice), then keeps it so: each later draw would move it a little again."""
+    figure.draw_without_rendering()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def weight_colours() -> Colormap:

@@ -47,9 +47,12 @@ def _project_layer(
 
 def _assign(scores: Tensor) -> Tensor:
     """(N, S, N) → (N, S). A slot's log-weights are its logits less a constant, so the logits decide, unrounded."""
-    cost = -scores.double()
-    cost.diagonal(dim1=0, dim2=2).fill_(torch.inf)  # the centre has slot 0
-    return torch.from_numpy(np.stack([linear_sum_assignment(rows)[1] for rows in cost.numpy()]))
+    chosen = np.empty(scores.shape[:2], np.int64)
+    for centre, rows in enumerate(scores.numpy()):
+        cost = -rows.astype(np.float64)
+        cost[:, centre] = np.inf  # slot 0 has it
+        chosen[centre] = linear_sum_assignment(cost)[1]
+    return torch.from_numpy(chosen)
 
 
 def random_fields(names: Sequence[str], kernel_size: int, depth: int, rng: np.random.Generator) -> ReceptiveFields:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.table.encode import encode_features, encode_target
-from rfconv_cli.table.schema import Schema, drop_missing_target, freeze_features
+from rfconv_cli.table.schema import Schema, drop_missing_target, freeze_features, require_roles
 from rfconv_cli.table.split import SplitPlan, assign_parts, group_codes, plan_split
 from rfconv_cli.table.target import freeze_target
 
@@ -50,6 +50,7 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
     `notice` is told, a line at a time, what was decided and what was left out.
     """
     kept, rows = drop_missing_target(table, target)
+    require_roles(kept, target, _roles(settings))
     goal = freeze_target(table, target, None if settings.task == "auto" else settings.task)
     plan = plan_split(
         kept,

@@ -17,7 +17,7 @@ class Resamples:
 
     groups: (rows,) int64 codes when rows of one group were split together (the hours of a day): they resemble one
     another, so whole groups are drawn, or the intervals would be too narrow (Davison and Hinkley 1997, section 3.8).
-    None draws single rows.
+    None draws single rows, and so does a single group, which would be drawn every time.
     """
 
     rows: int
@@ -46,9 +46,9 @@ class Resamples:
 
     def _units(self, values: Floats) -> tuple[Floats, Floats]:
         """What is drawn: (U, V) sums of the values and (U,) numbers of rows, U rows or groups."""
-        if self.groups is None:
+        _, codes = np.unique(self.groups if self.groups is not None else [], return_inverse=True)
+        if codes.max(initial=0) == 0:
             return values, np.ones(self.rows)
-        _, codes = np.unique(self.groups, return_inverse=True)
         sizes = np.bincount(codes).astype(np.float64)
         return np.stack([np.bincount(codes, column) for column in values.T], axis=1), sizes
 
@@ -68,11 +68,12 @@ def score(truth: NDArray[Any], predicted: NDArray[Any], resamples: Resamples) ->
     if predicted.ndim == 2:
         return _score_classes(truth, predicted, resamples)
     error = predicted - truth
-    squares, *moments = resamples.means(error**2, truth, truth**2)
+    centred = _centred(truth)
+    squares, *moments = resamples.means(error**2, centred, centred**2)
     return {
         "rows": len(truth),
-        "r2": float(_r2(np.mean(error**2), np.mean(truth), np.mean(truth**2))),
-        "interval": interval(_r2(squares, *moments)),
+        "r2": float(_r2(np.mean(error**2), _variance(np.mean(centred), np.mean(centred**2)))),
+        "interval": interval(_r2(squares, _variance(*moments))),
         "rmse": float(np.sqrt(np.mean(error**2))),
         "rmse_interval": interval(np.sqrt(squares)),
         "mae": float(np.mean(np.abs(error))),
@@ -84,7 +85,7 @@ def mean_interval(truth: NDArray[Any], each: list[NDArray[Any]], resamples: Resa
     if each[0].ndim == 2:
         return interval(resamples.of_draws(np.stack([_correct(truth, one) for one in each])))
     squares = resamples.of_draws(np.stack([(one - truth) ** 2 for one in each]))
-    return interval(_r2(squares, *resamples.means(truth, truth**2)))
+    return interval(_r2(squares, _resampled_variance(truth, resamples)))
 
 
 def difference(
@@ -98,15 +99,11 @@ def difference(
         gains = np.stack([_correct(truth, ours) - _correct(truth, other) for other in theirs])  # (draws, rows)
         return {"mean": float(gains.mean()), "interval": interval(resamples.of_draws(gains))}
     gains = np.stack([(other - truth) ** 2 - (ours - truth) ** 2 for other in theirs])
-    mean, square = resamples.means(truth, truth**2)
-    variance = float(np.mean(truth**2) - np.mean(truth) ** 2)
+    centred = _centred(truth)
     return {
-        "mean": float(gains.mean() / max(variance, _TINY)),
-        "interval": interval(resamples.of_draws(gains) / np.maximum(square - mean**2, _TINY)),
+        "mean": float(_share(gains.mean(), _variance(np.mean(centred), np.mean(centred**2)))),
+        "interval": interval(_share(resamples.of_draws(gains), _resampled_variance(truth, resamples))),
     }
-
-
-_TINY = float(np.finfo(float).tiny)
 
 
 def _score_classes(truth: NDArray[Any], predicted: NDArray[Any], resamples: Resamples) -> dict[str, Any]:
@@ -126,5 +123,27 @@ def _correct(truth: NDArray[Any], predicted: NDArray[Any]) -> Floats:
     return (predicted.argmax(1) == truth).astype(np.float64)
 
 
-def _r2(error: Any, mean: Any, square: Any) -> Any:
-    return 1 - error / np.maximum(square - mean**2, _TINY)
+def _centred(truth: Floats) -> Floats:
+    """Without its mean, which R² does not see, but which would drown the variance in rounding: epoch seconds do."""
+    return np.asarray(truth - np.mean(truth))
+
+
+def _resampled_variance(truth: Floats, resamples: Resamples) -> Floats:
+    centred = _centred(truth)
+    return np.asarray(_variance(*resamples.means(centred, centred**2)))
+
+
+def _variance(mean: Any, square: Any) -> Any:
+    """From the means of values and of their squares; 0 where only rounding is left, as when all values are equal."""
+    variance = square - mean**2
+    return np.where(variance > square * 1e-12, variance, 0.0)
+
+
+def _r2(error: Any, variance: Any) -> Any:
+    """1 − error / variance. Truth that does not vary cannot be explained: 1 where there is no error, else 0."""
+    return np.where(variance > 0, 1 - _share(error, variance), np.where(error > 0, 0.0, 1.0))
+
+
+def _share(part: Any, variance: Any) -> Any:
+    """part / variance; 0 where the truth does not vary, and so R² compares nothing."""
+    return np.where(variance > 0, part / np.where(variance > 0, variance, 1.0), 0.0)

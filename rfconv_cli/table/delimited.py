@@ -113,16 +113,16 @@ def _malformed(text: bytes, name: str, delimiter: str, message: str) -> DataErro
         first = (message.splitlines() or ["it cannot be parsed"])[0]
         return DataError(f"{name} is not CSV: {first}", hint="export the table again", code="damaged_csv")
     rows = csv.reader(io.StringIO(text.decode("utf-8"), newline=""), delimiter=delimiter)
-    line, found, expected = 0, 0, 0
+    line, found, expected, quoted = 0, 0, 0, False
     try:
         for row in rows:
             expected = expected or len(row)
             if row and len(row) != expected:
-                line, found = rows.line_num, len(row)
+                line, found, quoted = rows.line_num, len(row), any("\n" in cell for cell in row)
                 break
     except csv.Error:  # one cell of more than 128 KiB: a quote that never closes
         line = rows.line_num
-    blanks = "" if found else "; a quote may be open"
+    blanks = "; a quote may be open" if quoted or not found else ""
     return DataError(
         f"{name} is ragged: line {line} has {found or 'too many'} cells where the header has {expected}{blanks}",
         hint=f"look at line {line}: a stray delimiter, a missing cell, or lines above the header",

@@ -15,7 +15,18 @@ from rfconv_cli.table.frozen import Dtype, Feature, Label, Schema, Target, Task
 from rfconv_cli.table.select import not_chosen, quoted, shell_word
 from rfconv_cli.table.target import freeze_target, target_column
 
-__all__ = ["Dtype", "Feature", "Label", "Schema", "Target", "Task", "drop_missing_target", "freeze", "freeze_features"]
+__all__ = [
+    "Dtype",
+    "Feature",
+    "Label",
+    "Schema",
+    "Target",
+    "Task",
+    "drop_missing_target",
+    "freeze",
+    "freeze_features",
+    "require_roles",
+]
 
 _ROW_COUNTER = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _FEWEST_FEATURES = 2
@@ -51,7 +62,7 @@ def freeze_features(
 ) -> Schema:
     """As `freeze`, for a target frozen before: over the rows of `table` alone, such as those outside the test part."""
     roles = roles or {}
-    _require_roles(table, target.name, roles)
+    require_roles(table, target.name, roles)
     names = [name for name in table.column_names if name != target.name]
     refused = {**not_chosen(names, features, exclude), **roles}
     usable, left_out = _usable(table, names, refused, frozenset(features))
@@ -71,7 +82,8 @@ def drop_missing_target(table: pa.Table, target: str) -> tuple[pa.Table, NDArray
     return (table if present.all() else table.filter(pa.array(present))), rows
 
 
-def _require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> None:
+def require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> None:
+    """Raises DataError column_not_found or UsageError role_is_target for a role that cannot be played."""
     for name, role in roles.items():
         if name not in table.column_names:
             near = nearest(name, table.column_names)
