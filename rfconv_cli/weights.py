@@ -44,13 +44,16 @@ def load_model(run: Run) -> FittedModel:
             _finite(target["mean"], "target mean"),
             _finite(target["scale"], "target scale"),
         )
+        if encoding.target_scale <= 0:
+            raise ValueError("preprocess.json: the target scale is not above 0")
         fields = fields_from_document(run.json("fields.json")).reordered(sorted(run.schema.names))
         if encoding.names != run.schema.names:
             raise ValueError("preprocess.json and schema.json name different columns")
         outputs = len(run.schema.target.classes) or 1
         settings = fit_settings(run.settings, len(encoding.names))
-        if fields.depth != (1 if settings.share_fields else settings.layers):
-            raise ValueError(f"fields.json holds {fields.depth} sets of fields, which config.toml does not say")
+        depth = 1 if settings.share_fields else settings.layers
+        if (fields.depth, fields.kernel_size) != (depth, settings.kernel_size):
+            raise ValueError("fields.json and config.toml say different layers or kernel sizes")
         model = empty_model(encoding, fields, outputs, settings)
         model.network.load_state_dict(load(run.bytes("model.safetensors")))
         if not all(torch.isfinite(value).all() for value in model.network.state_dict().values()):

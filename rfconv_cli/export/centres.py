@@ -32,6 +32,7 @@ from rfconv_cli.fields.value import ReceptiveFields
 DEFAULT_CENTRES = 12
 MOST_CENTRES = 60
 _MEMBER = "#0072B2"
+_SMALLEST_NUMBERED = 5  # points; the slot numbers are left out of smaller pixels
 _DARK_FROM = 0.45  # a weight above this share of the scale takes white text
 
 
@@ -111,31 +112,36 @@ def _grid_views(fields: ReceptiveFields, centres: Sequence[int], shape: tuple[in
     height = (panel + 0.45) * down + 0.9
     label = labels(fields.names, int(11 * side))
     top = scale_end(float(fields.weights[layer, centres, 1:].max(initial=0)))
+    cell = 72 * side * 0.9 / max(shape)  # a pixel's side in points
     with house_style():
         title = _title("Receptive fields on the grid", len(centres), fields, layer)
         figure = new_figure(side * across + 0.9, height, title)
         panels = figure.subplots(down, across, squeeze=False).ravel()
         for axes, centre in zip(panels, centres, strict=False):
-            _draw_grid(axes, fields, centre, shape, layer, top, cell=72 * side * 0.9 / max(shape))
+            _draw_grid(axes, fields, centre, shape, layer, top, cell)
             axes.set_title(label[fields.names[centre]])
+        for axes in panels[::across]:
+            axes.set_ylabel("pixel row", fontsize=8)
+        for axes in panels[max(0, len(centres) - across) : len(centres)]:
+            axes.set_xlabel("pixel column", fontsize=8)
         for axes in panels[len(centres) :]:
             axes.set_axis_off()
         mappable = ScalarMappable(Normalize(0, top), weight_colours())
         bar = figure.colorbar(mappable, ax=list(panels), shrink=min(0.6, 5 / height), aspect=35, pad=0.01)
         bar.set_label("slot weight of the member")
         bar.outline.set_visible(False)
-        figure.supxlabel("pixel column", fontsize=9)
-        figure.supylabel("pixel row", fontsize=9)
-        mark = Patch(facecolor=CENTRE_COLOUR, edgecolor=INK, label="centre; the number in a pixel is its slot")
+        mark = Patch(facecolor=CENTRE_COLOUR, edgecolor=INK, label="centre")
+        if cell >= _SMALLEST_NUMBERED:
+            mark.set_label("centre; the number in a pixel is its slot")
         figure.legend(handles=[mark], loc="outside lower right", frameon=False, fontsize=8)
         settle(figure)
     return figure
 
 
 def _draw_grid(
-    axes: Axes, fields: ReceptiveFields, centre: int, shape: tuple[int, int], layer: int, top: float, *, cell: float
+    axes: Axes, fields: ReceptiveFields, centre: int, shape: tuple[int, int], layer: int, top: float, cell: float
 ) -> None:
-    """One panel; cell: the side of a pixel in points, which decides whether the slot numbers fit."""
+    """One panel; the slot numbers only where they fit."""
     rows, cols = shape
     slots_of: dict[int, list[int]] = {}
     best = np.zeros(rows * cols, np.float32)
@@ -148,7 +154,7 @@ def _draw_grid(
     axes.imshow(image, cmap=weight_colours(), vmin=0, vmax=top, interpolation="nearest")
     corner = (centre % cols - 0.5, centre // cols - 0.5)
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=CENTRE_COLOUR, edgecolor=INK, linewidth=1.2))
-    if cell >= 5:
+    if cell >= _SMALLEST_NUMBERED:
         for member, slots in {**slots_of, centre: [0, *slots_of.get(centre, [])]}.items():
             ink = "white" if best[member] > _DARK_FROM * top or member == centre else INK
             text = ",".join(map(str, slots))

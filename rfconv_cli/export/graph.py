@@ -43,8 +43,8 @@ def field_graph_plot(fields: ReceptiveFields, groups: Sequence[Sequence[str]]) -
         axes = figure.subplots()
         _draw_edges(axes, graph, groups, points)
         _draw_nodes(axes, groups, dict(zip(names, points, strict=True)))
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.margins(0.06)
+        axes.set_aspect("equal")
+        axes.margins(0.02)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
@@ -97,7 +97,8 @@ def _draw_nodes(axes: Axes, groups: Sequence[Sequence[str]], at: dict[str, NDArr
         marked.setdefault(group_mark(i), []).extend(group)
     for (colour, marker), names in marked.items():
         x, y = np.array([at[name] for name in names]).T
-        axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=2)
+        nodes = axes.scatter(x, y, s=size, c=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=2)
+        nodes.set_clip_on(False)
 
 
 def _legend(figure: Figure, groups: Sequence[Sequence[str]]) -> None:

@@ -63,8 +63,10 @@ def interval(draws: Floats) -> list[float]:
 def score(truth: NDArray[Any], predicted: NDArray[Any], resamples: Resamples) -> dict[str, Any]:
     """Scores on held-out rows. truth (rows,) int64 codes with predicted (rows, classes) probabilities → accuracy with
     `interval`, balanced_accuracy, log_loss; truth float64 with predicted (rows,) → r2 with `interval`, rmse with
-    `rmse_interval`, mae.
+    `rmse_interval`, mae. Raises ValueError when there are no rows.
     """
+    if not len(truth):
+        raise ValueError("there are no rows to score")
     if predicted.ndim == 2:
         return _score_classes(truth, predicted, resamples)
     error = predicted - truth
@@ -120,7 +122,7 @@ def _score_classes(truth: NDArray[Any], predicted: NDArray[Any], resamples: Resa
 
 
 def _correct(truth: NDArray[Any], predicted: NDArray[Any]) -> Floats:
-    return (predicted.argmax(1) == truth).astype(np.float64)
+    return np.asarray(predicted.argmax(1) == truth, np.float64)
 
 
 def _centred(truth: Floats) -> Floats:
@@ -141,7 +143,7 @@ def _variance(mean: Any, square: Any) -> Any:
 
 def _r2(error: Any, variance: Any) -> Any:
     """1 − error / variance. Truth that does not vary cannot be explained: 1 where there is no error, else 0."""
-    return np.where(variance > 0, 1 - _share(error, variance), np.where(error > 0, 0.0, 1.0))
+    return np.where(variance > 0, 1 - _share(error, variance), np.where(error == 0, 1.0, 0.0))
 
 
 def _share(part: Any, variance: Any) -> Any:

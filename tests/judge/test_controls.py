@@ -1,0 +1,114 @@
+"""The controls are fair: as large as the learned network, trained alike, drawn anew for each draw."""
+
+import itertools
+
+import pytest
+import torch
+
+from rfconv_cli.config import Settings, from_values
+from rfconv_cli.fields.search import Rows
+from rfconv_cli.judge.controls import train_controls, train_on_random_fields, train_plain_mlp
+from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields
+from rfconv_cli.network.model import count_parameters
+
+QUICK = {"search_steps": 2, "epochs": 1, "channels": 4, "hidden": 16, "random_draws": 2}
+SHAPES = {
+    "default": {},
+    "linear head": {"hidden": 0},
+    "two layers": {"layers": 2},
+    "two layers with their own fields": {"layers": 2, "share_fields": False},
+    "wide": {"channels": 16, "kernel_size": 9, "hidden": 128},
+    "gelu": {"activation": "gelu"},
+}
+each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+
+
+def problem(columns: int = 12, outputs: int = 3, rows: int = 40) -> Problem:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(rows, columns, generator=draw)
+    y = torch.arange(rows) % outputs if outputs > 1 else torch.randn(rows, generator=draw)
+    return Problem(tuple(f"c{i:02}" for i in range(columns)), Rows(x[:30], y[:30]), Rows(x[30:], y[30:]), outputs)
+
+
+def settings(**changes) -> Settings:
+    return from_values(QUICK | changes)
+
+
+def silent(stage: str, share: float) -> None:
+    pass
+
+
+def learned(given: Problem, chosen: Settings):
+    return train_on_fields(given, search_fields(given, chosen, silent)[0], chosen, silent).network
+
+
+def on_random(draw: int, **changes):
+    return train_on_random_fields(problem(), draw, settings(**changes), silent).network
+
+
+def members(network) -> list[list[list[int]]]:
+    return [conv.members.tolist() for conv in network.convs]
+
+
+@each_shape
+@pytest.mark.parametrize("outputs", [1, 2, 12])
+def test_random_fields_have_exactly_the_parameters_of_learned_ones(shape, outputs):
+    given, chosen = problem(outputs=outputs), settings(**shape)
+    random = train_on_random_fields(given, 0, chosen, silent).network
+    assert count_parameters(random) == count_parameters(learned(given, chosen))
+
+
+@each_shape
+@pytest.mark.parametrize(("columns", "outputs"), [(6, 1), (12, 2), (30, 12), (200, 10)])
+def test_the_mlp_has_the_parameters_of_the_network_within_a_tenth(shape, columns, outputs):
+    given, chosen = problem(columns, outputs), fit_settings(settings(**shape), columns)
+    random = train_on_random_fields(given, 0, chosen, silent).network
+    mlp = train_plain_mlp(given, chosen, silent).network
+    assert count_parameters(mlp) == pytest.approx(count_parameters(random), rel=0.1)
+
+
+def test_different_draws_are_different_fields():
+    assert not any(members(on_random(a)) == members(on_random(b)) for a, b in itertools.combinations(range(4), 2))
+
+
+def test_another_seed_draws_other_fields():
+    assert members(on_random(0)) != members(on_random(0, seed=1))
+
+
+def test_the_same_draw_is_the_same_network_bit_for_bit():
+    first, again = on_random(1), on_random(1)
+    assert members(first) == members(again)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
+def test_a_random_field_holds_its_centre_first_and_nothing_twice():
+    for centre, field in enumerate(members(on_random(0))[0]):
+        assert field[0] == centre
+        assert len(set(field)) == len(field) == settings().kernel_size
+
+
+@pytest.mark.parametrize(("share", "fields"), [(True, 1), (False, 2)])
+def test_layers_share_random_fields_as_they_share_learned_ones(share, fields):
+    drawn = members(on_random(0, layers=2, share_fields=share))
+    assert len({str(field) for field in drawn}) == fields
+
+
+def test_random_and_learned_fields_start_from_the_same_weights():
+    still = {"lr": 1e-30, "weight_decay": 0.0}  # too small a step to move a float32
+    random, ours = on_random(0, **still), learned(problem(), settings(**still))
+    pairs = zip(random.parameters(), ours.parameters(), strict=True)
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in pairs)
+
+
+def test_there_are_as_many_random_networks_as_asked_and_one_mlp():
+    found = train_controls(problem(), settings(random_draws=3), silent)
+    assert {name: len(each) for name, each in found.items()} == {"random_fields": 3, "mlp": 1}
+
+
+def test_progress_rises_from_draw_to_draw_up_to_the_end():
+    told: list[tuple[str, float]] = []
+    train_controls(problem(), settings(), lambda stage, share: told.append((stage, share)))
+    shares = [share for _, share in told]
+    assert {stage for stage, _ in told} == {"controls"}
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)

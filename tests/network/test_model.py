@@ -1,0 +1,217 @@
+"""The network around the convolutions: its shapes, what its layers share, how it starts, and its plain rival."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.func import functional_call
+
+from rfconv_cli.config import Settings
+from rfconv_cli.fields.conv import centre_mask
+from rfconv_cli.network.model import (
+    Head,
+    activate,
+    count_parameters,
+    fixed_network,
+    linear,
+    plain_mlp,
+    relaxed_network,
+)
+
+N, OUTPUTS, ROWS = 6, 3, 5
+depths = pytest.mark.parametrize("layers", [1, 2, 3])
+sharing = pytest.mark.parametrize("share", [True, False], ids=["one L", "own L"])
+
+
+def settings(**changes) -> Settings:
+    return Settings(**{"kernel_size": 3, "channels": 4, "hidden": 7} | changes)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def members(depth: int = 1, columns: int = N, kernel_size: int = 3) -> torch.Tensor:
+    drawn = torch.randint(columns, (depth, columns, kernel_size), generator=generator(1))
+    drawn[:, :, 0] = torch.arange(columns)
+    return drawn
+
+
+def rows(columns: int = N) -> torch.Tensor:
+    return torch.randn(ROWS, columns, generator=generator(2))
+
+
+def logits_of(network) -> dict[str, torch.nn.Parameter]:
+    return {name: p for name, p in network.named_parameters() if name.endswith("logits")}
+
+
+@depths
+@sharing
+@pytest.mark.parametrize("hidden", [0, 7])
+def test_the_relaxed_network_gives_one_row_of_outputs_for_each_row(layers, share, hidden):
+    network = relaxed_network(N, OUTPUTS, settings(layers=layers, share_fields=share, hidden=hidden), generator())
+    assert network(rows()).shape == (ROWS, OUTPUTS)
+
+
+@depths
+@sharing
+@pytest.mark.parametrize("hidden", [0, 7])
+def test_the_fixed_network_gives_one_row_of_outputs_for_each_row(layers, share, hidden):
+    fields = members(1 if share else layers)
+    network = fixed_network(fields, OUTPUTS, settings(layers=layers, hidden=hidden), generator())
+    assert network(rows()).shape == (ROWS, OUTPUTS)
+
+
+@depths
+@pytest.mark.parametrize(("share", "expected"), [(True, lambda layers: 1), (False, lambda layers: layers)])
+def test_there_is_one_r_for_all_layers_or_one_for_each(layers, share, expected):
+    network = relaxed_network(N, OUTPUTS, settings(layers=layers, share_fields=share), generator())
+    assert [r.shape for r in logits_of(network).values()] == [(N, 2, N)] * expected(layers)
+
+
+def test_a_shared_r_put_in_by_name_reaches_every_layer():
+    network = relaxed_network(N, OUTPUTS, settings(layers=3), generator()).eval()
+    other = torch.randn(N, 2, N, generator=generator(9))
+    by_name = functional_call(network, {"convs.0.logits": other}, (rows(),))
+    with torch.no_grad():
+        network.convs[0].logits.copy_(other)
+    assert torch.equal(by_name, network(rows()))
+
+
+@depths
+@sharing
+@pytest.mark.parametrize("estimator", ["softmax", "straight-through"])
+def test_every_r_feels_the_loss(layers, share, estimator):
+    chosen = settings(layers=layers, share_fields=share, estimator=estimator, activation="gelu")
+    network = relaxed_network(N, OUTPUTS, chosen, generator())
+    network(rows()).square().sum().backward()
+    assert all(r.grad.any() for r in logits_of(network).values())
+
+
+@depths
+@sharing
+def test_the_hard_search_network_is_the_fixed_network_on_its_argmax(layers, share):
+    chosen = settings(layers=layers, share_fields=share, estimator="straight-through")
+    searching = relaxed_network(N, OUTPUTS, chosen, generator()).eval()
+    centres = torch.arange(N).unsqueeze(1)
+    chosen_members = [torch.cat([centres, (r + centre_mask(N)).argmax(-1)], 1) for r in logits_of(searching).values()]
+    final = fixed_network(torch.stack(chosen_members), OUTPUTS, chosen, generator(1)).eval()
+    weights = {name: p for name, p in searching.state_dict().items() if not name.endswith("logits")}
+    final.load_state_dict(weights)
+    torch.testing.assert_close(searching(rows()), final(rows()))
+
+
+def test_the_paper_preset_lets_the_centre_into_free_slots():
+    network = relaxed_network(N, OUTPUTS, settings(mask_centre=False), generator())
+    assert all(conv.mask is None for conv in network.convs)
+
+
+def test_each_layer_of_a_fixed_network_has_its_own_fields():
+    fields = members(3)
+    network = fixed_network(fields, OUTPUTS, settings(layers=3), generator())
+    assert all(torch.equal(conv.members, own) for conv, own in zip(network.convs, fields, strict=True))
+
+
+def test_fields_do_not_change_how_the_network_starts():
+    learned, drawn = (
+        fixed_network(fields, OUTPUTS, settings(), generator()) for fields in (members(), members().roll(1, 2))
+    )
+    for (_, a), (_, b) in zip(learned.named_parameters(), drawn.named_parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("layers", "hidden", "expected"),
+    [
+        (1, 0, (3 * 1 * 4 + 4) + (6 * 4 * 3 + 3)),
+        (1, 7, (3 * 1 * 4 + 4) + (6 * 4 * 7 + 7) + (7 * 3 + 3)),
+        (2, 7, (3 * 1 * 4 + 4) + (3 * 4 * 4 + 4) + (6 * 4 * 7 + 7) + (7 * 3 + 3)),
+    ],
+)
+def test_the_network_has_one_kernel_per_layer_and_a_head(layers, hidden, expected):
+    network = fixed_network(members(), OUTPUTS, settings(layers=layers, hidden=hidden), generator())
+    assert count_parameters(network) == expected
+
+
+def sizes(columns: int, outputs: int, chosen: Settings) -> tuple[int, int]:
+    """Parameters of the network on fields, and of the MLP that is to be about as large."""
+    size = count_parameters(fixed_network(members(1, columns), outputs, chosen, generator()))
+    return size, count_parameters(plain_mlp(columns, outputs, size, chosen, generator()))
+
+
+@pytest.mark.parametrize("columns", [12, 40, 146, 784])
+@pytest.mark.parametrize("outputs", [1, 2, 12])
+@pytest.mark.parametrize("hidden", [0, 16, 128])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_plain_mlp_is_as_large_as_the_network_within_ten_percent(columns, outputs, hidden, layers):
+    size, plain = sizes(columns, outputs, settings(channels=16, hidden=hidden, layers=layers))
+    assert plain == pytest.approx(size, rel=0.1)
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 40), st.integers(1, 16))
+def test_the_plain_mlp_is_off_by_half_a_unit_at_most_but_has_at_least_four(columns, outputs, hidden, channels):
+    chosen = settings(hidden=hidden, channels=channels, kernel_size=2)
+    size, plain = sizes(columns, outputs, chosen)
+    unit = columns + 1 + (hidden or outputs)  # what one more hidden unit costs
+    smallest = plain_mlp(columns, outputs, 0, chosen, generator())
+    assert abs(plain - size) <= unit / 2 or plain == count_parameters(smallest)
+
+
+def test_dropout_is_silent_outside_training():
+    network = fixed_network(members(), OUTPUTS, settings(dropout=0.5), generator()).eval()
+    assert torch.equal(network(rows()), network(rows()))
+
+
+def test_dropout_drops_its_share_and_keeps_the_expectation():
+    head = Head(400, [], 1, 0.25, "relu", generator())
+    with torch.no_grad():
+        head.out.weight.fill_(1.0)
+    total = head.train()(torch.ones(200, 400)).detach()  # each row sums 400 values of 0 or 1/0.75
+    kept = total * 0.75 / 400
+    assert float(kept.mean()) == pytest.approx(0.75, abs=0.01)
+
+
+def test_dropout_draws_anew_for_every_batch():
+    network = fixed_network(members(), OUTPUTS, settings(dropout=0.5), generator()).train()
+    assert not torch.equal(network(rows()), network(rows()))
+
+
+@pytest.mark.parametrize(("name", "function"), [("relu", F.relu), ("gelu", F.gelu)])
+def test_the_activation_is_found_by_name(name, function):
+    assert torch.equal(activate(rows(), name), function(rows()))
+
+
+def test_a_dense_layer_starts_with_he_variance_and_no_bias():
+    layer = linear(300, 300, generator())
+    assert float(layer.weight.detach().var()) == pytest.approx(2 / 300, rel=0.05)
+    assert not layer.bias.any()
+
+
+BUILDERS = {
+    "relaxed": lambda g: relaxed_network(N, OUTPUTS, settings(layers=2), g),
+    "fixed": lambda g: fixed_network(members(), OUTPUTS, settings(layers=2), g),
+    "mlp": lambda g: plain_mlp(N, OUTPUTS, 200, settings(), g),
+}
+each_builder = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+
+
+@each_builder
+def test_a_network_starts_from_its_generator_alone(build):
+    started = []
+    for global_seed in (0, 1):
+        torch.manual_seed(global_seed)
+        started.append(build(generator(3)).state_dict())
+    assert all(torch.equal(started[0][name], started[1][name]) for name in started[0])
+
+
+@each_builder
+def test_building_and_running_a_network_leaves_the_global_random_states_alone(build):
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    build(generator()).train()(rows())
+    after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
