@@ -5,6 +5,7 @@ Raise where the fact is known; `cli.main` catches once. Anything that is not an 
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class RfconvError(Exception):
@@ -20,6 +21,14 @@ class RfconvError(Exception):
         self.message = message
         self.hint = hint
         self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # worker processes send exceptions back pickled, and pickle knows no keyword-only arguments
+        return _rebuild, (type(self), self.message, self.hint, self.code)
+
+
+def _rebuild(kind: type[RfconvError], message: str, hint: str, code: str) -> RfconvError:
+    return kind(message, hint=hint, code=code)
 
 
 class UsageError(RfconvError):

@@ -51,7 +51,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         show_default=False,
         metavar=_metavar(field.annotation),
     )
-    annotation = Annotated[_plain(field.annotation), option]
+    annotation: Any = Annotated[_plain(field.annotation), option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -70,13 +71,15 @@ class Run:
 class RunWriter:
     """Collects a run's files in a hidden folder beside its final place; `complete` makes them a run.
 
+    The run is called `name`, or `name`-2 and so on where there is one already.
+
     Used as a context manager: leaving it without `complete` removes everything that was written.
     """
 
     def __init__(self, runs: Path, name: str) -> None:
         self.runs = runs
-        self.name = name
-        self.folder = runs / f".{name}.part-{os.getpid()}"
+        self.name = _free_name(runs, name)
+        self.folder = runs / f".{self.name}.part-{os.getpid()}"
         self.checksums: dict[str, str] = {}
         self.made: list[Path] = []
 
@@ -128,20 +131,26 @@ class RunWriter:
         whole = {**_header(), "id": self.name, **document, "files": self.checksums}
         write_json(self.folder / "run.json", {**whole, _CHECKSUM: _checksum(whole)})
         path = self.runs / self.name
-        for attempt in range(2, 1000):
-            try:
-                self.folder.rename(path)
-                break
-            except OSError as error:
-                if not path.exists():
-                    raise cannot_write(path, error) from None
-                path = self.runs / f"{self.name}-{attempt}"  # two runs of one second and target
+        try:
+            self.folder.rename(path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
         try:
             write_bytes(self.runs / LATEST, f"{path.name}\n".encode())
         except BaseException:
             path.rename(self.folder)  # back to what is removed: a command that failed leaves no run
             raise
         return path
+
+
+def _free_name(runs: Path, name: str) -> str:
+    """`name`, with a number where a run, or a half-written one, has it: two runs of one second and target."""
+    try:
+        taken = {entry.name.removeprefix(".").partition(".part-")[0] for entry in runs.iterdir()}
+    except OSError:
+        return name
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
 def _header() -> dict[str, Any]:

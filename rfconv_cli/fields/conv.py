@@ -16,7 +16,7 @@ def gather_slots(x: Tensor, members: Tensor) -> Tensor:
     x (batch, N, C), members (M, K) int64 → (batch, M, K, C).
     Cost: batch·M·K·C reads; the (M, K, N) one-hot tensor is never built.
     """
-    return x.index_select(1, members.flatten()).unflatten(1, members.shape)
+    return x.index_select(1, members.flatten()).view(x.shape[0], *members.shape, x.shape[2])
 
 
 def continuous_field(logits: Tensor, temperature: float = 1.0, *, mask: Tensor | None = None) -> Tensor:
@@ -129,7 +129,8 @@ class FixedConv(nn.Module):
         self.shared = SharedKernel(members.shape[1], channels_in, channels_out, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shared(gather_slots(x, self.members))
+        out: Tensor = self.shared(gather_slots(x, self.members))
+        return out
 
 
 class RelaxedConv(nn.Module):
@@ -165,4 +166,5 @@ class RelaxedConv(nn.Module):
             free = straight_through_slots(x, self.logits, self.mask, self.temperature)
         else:
             free = weighted_slots(x, continuous_field(self.logits, self.temperature, mask=self.mask))
-        return self.shared(torch.cat([x.unsqueeze(2), free], dim=2))  # (batch, N, C_out)
+        out: Tensor = self.shared(torch.cat([x.unsqueeze(2), free], dim=2))  # (batch, N, C_out)
+        return out

@@ -1,5 +1,6 @@
 """`evaluate` and `predict`: apply a completed run to its own test rows, or to a table."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from joblib import cpu_count
 from numpy.typing import NDArray
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.files import without_nan
 from rfconv_cli.jobs.result import predictions_table, read_predictions, result_document
 from rfconv_cli.judge.metrics import Resamples, score
+from rfconv_cli.network.learn import threads_for
 from rfconv_cli.run import Run, damaged
 from rfconv_cli.table.encode import encode_features, encode_target, extra_columns
 from rfconv_cli.table.reader import fingerprint, read_table
@@ -28,7 +29,7 @@ def evaluate_stored(run: Run) -> dict[str, Any]:
     try:
         truth, predicted = read_predictions(run.table("predictions-test.parquet"), run.schema.target)
         again = score(truth, predicted, _resamples(run, len(truth), _test_groups(run)))
-        agrees = without_nan(again) == stored["test"]
+        agrees = _agree(without_nan(again), stored["test"])
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise damaged(run.path, f"its test predictions cannot be scored ({error})") from None
     if not agrees:
@@ -41,8 +42,7 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     table = read_table(data)
     notices = _ignored(table, run)
     if fingerprint(data) == run.document.get("table", {}).get("sha256"):
-        splits = run.table("splits.parquet")
-        held_out = splits.filter(pc.equal(splits["part"], "test"))["row"]
+        held_out = _test_rows(run)["row"]
         table = table.take(held_out)
         notices.append(f"{data.name} is the table this run learned from: scored on its {len(held_out)} test rows only")
     target = run.schema.target
@@ -69,7 +69,7 @@ def predict_table(run: Run, data: Path) -> tuple[pa.Table, list[str]]:
 
 
 def _predict(run: Run, table: pa.Table) -> NDArray[Any]:
-    torch.set_num_threads(run.settings.threads or cpu_count())
+    torch.set_num_threads(threads_for(run.settings, len(run.schema.names)))
     model = load_model(run)
     return model.predict(encode_features(table, run.schema))
 
@@ -85,10 +85,26 @@ def _resamples(run: Run, rows: int, groups: NDArray[np.int64] | None) -> Resampl
 
 
 def _test_groups(run: Run) -> NDArray[np.int64] | None:
+    rows = _test_rows(run)
+    return np.asarray(rows["group"].to_numpy(), np.int64) if "group" in rows.column_names else None
+
+
+def _test_rows(run: Run) -> pa.Table:
     splits = run.table("splits.parquet")
-    if "group" not in splits.column_names:
-        return None
-    return np.asarray(splits.filter(pc.equal(splits["part"], "test"))["group"].to_numpy(), np.int64)
+    if not {"row", "part"} <= set(splits.column_names):
+        raise damaged(run.path, "splits.parquet lacks its columns")
+    return splits.filter(pc.equal(splits["part"], "test"))
+
+
+def _agree(again: Any, stored: Any) -> bool:
+    """Equal but for the last digits of floats, which differ from one processor to another."""
+    if isinstance(again, dict) and isinstance(stored, dict):
+        return again.keys() == stored.keys() and all(_agree(value, stored[key]) for key, value in again.items())
+    if isinstance(again, list) and isinstance(stored, list):
+        return len(again) == len(stored) and all(map(_agree, again, stored))
+    if isinstance(again, float) and isinstance(stored, float):
+        return math.isclose(again, stored, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(again == stored)
 
 
 def _groups_as_learned(run: Run, table: pa.Table) -> NDArray[np.int64] | None:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import psutil
 import torch
-from joblib import cpu_count
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
@@ -24,7 +23,7 @@ from rfconv_cli.judge.compare import compare
 from rfconv_cli.judge.controls import train_controls
 from rfconv_cli.judge.metrics import Resamples
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
-from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields
+from rfconv_cli.network.learn import Problem, fit_settings, search_fields, threads_for, train_on_fields
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.run import RunWriter, run_name
@@ -55,9 +54,9 @@ def learn(
     Returns the result document (`rfconv.result`). `notice` is told, a line at a time, what was done to the table.
     Raises RfconvError; then nothing is left in `runs`.
     """
-    torch.set_num_threads(settings.threads or cpu_count())
     watch = Stopwatch()
     table = watch.measure("read", lambda: read_table(data))
+    identity = fingerprint(data)  # before the work: the file may change while we train
     prepared = watch.measure("prepare", lambda: prepare(table, target, settings, notice))
     created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with RunWriter(runs, run_name(created, target)) as writer:
@@ -68,7 +67,7 @@ def learn(
             "created": created,
             "versions": {name: version(name) for name in ("rfconv-cli", "torch", "numpy", "scikit-learn", "pyarrow")}
             | {"python": platform.python_version()},
-            "table": {"name": data.name, "sha256": fingerprint(data), "rows": table.num_rows},
+            "table": {"name": data.name, "sha256": identity, "rows": table.num_rows},
             "seconds": {stage: round(seconds, 3) for stage, seconds in watch.seconds.items()},
             "peak_memory_bytes": peak_memory(),
         }
@@ -79,6 +78,7 @@ def learn(
 
 def _fit_and_judge(prepared: Prepared, settings: Settings, watch: Stopwatch, progress: Progress) -> Learned:
     settings = fit_settings(settings, len(prepared.schema.names))
+    torch.set_num_threads(threads_for(settings, len(prepared.schema.names)))
     train, seen, test = prepared.is_in("train"), prepared.is_in("train", "valid"), prepared.is_in("test")
     encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
     problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)

@@ -80,6 +80,9 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
     prepared = Prepared(schema, encode_features(kept, schema), y, rows, parts, plan, group_codes(kept, plan))
     _say_what_was_done(prepared, table.num_rows - len(rows), settings, notice)
     notice(plan.sentence)
+    groups = prepared.groups
+    if groups is not None and len(np.unique(groups[prepared.is_in("test")])) == 1:
+        notice("the test part is one such group: the intervals know nothing of how groups differ")
     return prepared
 
 

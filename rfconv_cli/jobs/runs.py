@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rfconv_cli.errors import RunError
-from rfconv_cli.run import LATEST, RUNS_FOLDER, list_runs
+from rfconv_cli.run import LATEST, RUNS_FOLDER, Run, list_runs
 
 
 def run_list(folder: Path | None, here: Path) -> list[dict[str, Any]]:
@@ -17,24 +17,31 @@ def run_list(folder: Path | None, here: Path) -> list[dict[str, Any]]:
         raise RunError(
             f"there is no folder {runs}", hint="rfconv learn DATA --target COLUMN makes a run", code="run_not_found"
         )
-    pointer = runs / LATEST
-    latest = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
-    entries = []
-    for run in list_runs(runs):
+    latest = _latest(runs)
+    return [_entry(run) | {"latest": run.path.name == latest} for run in list_runs(runs)]
+
+
+def _entry(run: Run) -> dict[str, Any]:
+    try:
         metrics = run.json("metrics.json")
-        entries.append(
-            {
-                "id": run.id,
-                "path": str(run.path),
-                "latest": run.path.name == latest,
-                "created": run.document.get("created"),
-                "target": run.schema.target.name,
-                "task": run.schema.target.task,
-                "test": metrics.get("test", {}),
-                "verdict": metrics.get("verdict", {}).get("code"),
-            }
-        )
-    return entries
+    except RunError:  # a damaged run is listed, so that it can be found and removed
+        metrics = {}
+    return {
+        "id": run.id,
+        "path": str(run.path),
+        "created": run.document.get("created"),
+        "target": run.schema.target.name,
+        "task": run.schema.target.task,
+        "test": metrics.get("test", {}),
+        "verdict": metrics.get("verdict", {}).get("code", "damaged"),
+    }
+
+
+def _latest(runs: Path) -> str:
+    try:
+        return (runs / LATEST).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _nearest(here: Path) -> Path:

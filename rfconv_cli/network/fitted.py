@@ -34,6 +34,7 @@ class Encoding:
     @classmethod
     def fit(cls, names: tuple[str, ...], x: Floats, y: NDArray[Any], settings: Settings) -> "Encoding":
         """x (rows, N) float64 with NaN, y (rows,): int64 class codes or float64 values. Training rows only."""
+        x = np.ascontiguousarray(x)  # sums differ in the last digit between memory orders
         scaling = Scaling.fit(x)
         if settings.scaling == "shared":
             scaling = scaling.pooled(x)

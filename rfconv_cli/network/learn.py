@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from torch.func import functional_call
 
 from rfconv_cli.config import Settings
@@ -19,6 +20,8 @@ from rfconv_cli.fields.search import Progress, Rows, Searched, search
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.model import fixed_network, relaxed_network
 from rfconv_cli.network.train import Trained, loss_value, train_network
+
+_SLOT_VALUES_WORTH_THREADS = 200_000
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ def generator_for(seed: int, purpose: str) -> torch.Generator:
 def fit_settings(settings: Settings, columns: int) -> Settings:
     """`settings` with no more slots than there are columns."""
     return settings.model_copy(update={"kernel_size": min(settings.kernel_size, columns)})
+
+
+def threads_for(settings: Settings, columns: int) -> int:
+    """CPU threads for torch: the setting, else one for a small table and all cores of this process for a large one.
+
+    Below some 200,000 slot values a step, threads gain little on an idle machine and cost tenfold on a busy one, where
+    they wait for each other.
+    """
+    small = settings.batch_size * columns * settings.kernel_size < _SLOT_VALUES_WORTH_THREADS
+    return settings.threads or (1 if small else int(cpu_count()))
 
 
 def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, Searched]:

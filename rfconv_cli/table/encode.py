@@ -1,5 +1,6 @@
 """Arrow columns to numbers by a frozen schema, labels to codes and back, and the scaling fitted on training rows."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,9 +143,14 @@ class Scaling:
 
     def pooled(self, x: Floats) -> "Scaling":
         """The same medians, but one mean and scale for all columns, over x (rows, N): for columns of one unit."""
-        mean, scale = _moments(np.where(np.isnan(x), self.median, x).reshape(-1, 1))
+        filled = np.where(np.isnan(x), self.median, x)
+        peak = float(np.abs(filled).max(initial=0.0)) or 1.0
+        unit = filled / peak
+        # column sums, then an exact sum over the columns: their order must not move the last digit
+        mean = math.fsum(unit.sum(axis=0)) / max(unit.size, 1)
+        deviation = math.sqrt(math.fsum(np.square(unit - mean).sum(axis=0)) / max(unit.size, 1)) * peak
         ones = np.ones(len(self.median))
-        return Scaling(self.median, mean * ones, scale * ones)
+        return Scaling(self.median, mean * peak * ones, (deviation or 1.0) * ones)
 
     def apply(self, x: Floats) -> NDArray[np.float32]:
         """x (rows, N) float64 with NaN → float32 without. Computed in float64: epoch seconds do not fit float32."""

@@ -207,3 +207,11 @@ def test_scaling_json_gives_the_same_numbers_back():
 def test_malformed_scaling_is_a_value_error(change):
     with pytest.raises(ValueError, match="scaling"):
         Scaling.from_json({"median": [0.0], "mean": [0.0], "scale": [1.0], **change})
+
+
+def test_pooled_scaling_does_not_depend_on_the_column_order():
+    x = np.random.default_rng(0).normal(size=(500, 40)) * np.geomspace(1e-3, 1e3, 40)
+    order = np.random.default_rng(1).permutation(40)
+    moved = np.ascontiguousarray(x[:, order])
+    assert Scaling.fit(x).pooled(x).scale[0] == Scaling.fit(moved).pooled(moved).scale[0]
+    assert Scaling.fit(x).pooled(x).mean[0] == Scaling.fit(moved).pooled(moved).mean[0]

@@ -1,0 +1,111 @@
+"""MNIST and Shuffled MNIST: one relaxed layer, 9 slots, 16 channels, a linear head, against a CNN of the same size.
+
+Nothing is chosen on the test part: settings are fixed here, early stopping looks at 6,000 rows of the training part,
+and the 10,000 test rows are scored once, at the end of `learn`. In the shuffled table the columns are renamed by their new
+place, so that nothing but the values can tell where a pixel was.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor, nn
+
+from benchmarks.record import emit
+from rfconv_cli.config import Settings, from_values
+from rfconv_cli.fields.search import Rows
+from rfconv_cli.jobs.learn import learn
+from rfconv_cli.network.model import Head
+from rfconv_cli.network.train import predict, train_network
+
+SIDE, CLASSES, VALID_ROWS = 28, 10, 6000
+PERMUTATION_SEED = 20_17
+SETTINGS: dict[str, Any] = {
+    "kernel_size": 9,
+    "channels": 16,
+    "hidden": 0,
+    "scaling": "shared",
+    "split_column": "part",
+    "epochs": 8,
+    "plots": False,
+}
+
+
+class Cnn(nn.Module):
+    """The ordered image's own network: a 3×3 convolution with zero padding, then the same linear head."""
+
+    def __init__(self, settings: Settings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, settings.channels, 3, padding=1)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.randn(self.conv.weight.shape, generator=generator) * (2.0 / 9) ** 0.5)
+            nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        features = settings.channels * SIDE * SIDE
+        self.head = Head(features, [], CLASSES, settings.dropout, settings.activation, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(torch.relu(self.conv(x.view(-1, 1, SIDE, SIDE))).flatten(1))
+        return out
+
+
+def write_table(data: Path, path: Path, *, shuffled: bool) -> None:
+    """One Parquet table: 784 uint8 pixel columns, `digit`, and `part` (train, valid, test)."""
+    images = np.load(data)
+    x = np.concatenate([images["x"], images["xt"]]).reshape(-1, SIDE * SIDE)
+    if shuffled:
+        x = x[:, np.random.default_rng(PERMUTATION_SEED).permutation(SIDE * SIDE)]
+    part = np.array(["train"] * len(images["x"]) + ["test"] * len(images["xt"]), dtype="<U5")
+    part[np.random.default_rng(0).permutation(len(images["x"]))[:VALID_ROWS]] = "valid"
+    columns = {f"p{i:03d}": x[:, i] for i in range(x.shape[1])}
+    columns |= {"digit": np.concatenate([images["y"], images["yt"]]).astype(np.int8), "part": part}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), path)
+
+
+def run(data: Path, cache: Path, seeds: list[int], draws: int, out: Path | None) -> None:
+    """Learn on both tables for each seed, with random fields and an MLP beside; the CNN on the ordered one."""
+    for name in ("mnist", "shuffled-mnist"):
+        table = cache / f"{name}.parquet"
+        write_table(data, table, shuffled=name != "mnist")
+        for seed in seeds:
+            settings = from_values({**SETTINGS, "seed": seed, "random_draws": draws})
+            result = learn(table, "digit", settings, cache / "runs", lambda _: None, lambda *_: None)
+            emit(
+                out,
+                name,
+                seed=seed,
+                learned=result["test"]["accuracy"],
+                interval=result["test"]["interval"],
+                **{control: result["controls"][control]["accuracy"] for control in ("random_fields", "mlp")},
+                difference_to_random=result["controls"]["random_fields"]["difference"],
+                seconds=sum(result["seconds"].values()),
+                search_seconds=result["seconds"]["search"],
+                settings={**SETTINGS, "random_draws": draws},
+            )
+    for seed in seeds:
+        emit(out, "mnist-cnn-3x3", seed=seed, cnn=cnn_accuracy(data, seed))
+
+
+def cnn_accuracy(data: Path, seed: int) -> float:
+    """Test accuracy of the CNN on the ordered images, trained as the networks on fields are."""
+    settings = from_values({**SETTINGS, "seed": seed})
+    images = np.load(data)
+    x, y = images["x"].reshape(-1, SIDE * SIDE), torch.from_numpy(images["y"].astype(np.int64))
+    valid = torch.zeros(len(y), dtype=torch.bool)
+    valid[torch.from_numpy(np.random.default_rng(0).permutation(len(y))[:VALID_ROWS])] = True
+    mean, scale = x[~valid.numpy()].mean(), x[~valid.numpy()].std()
+
+    def scaled(values: Any) -> Tensor:
+        return torch.from_numpy(((values - mean) / scale).astype(np.float32))
+
+    rows = Rows(scaled(x), y)
+    generator = torch.Generator().manual_seed(seed)
+    trained = train_network(
+        Cnn(settings, generator), rows.take(~valid), rows.take(valid), settings, generator, lambda *_: None
+    )
+    with torch.no_grad():
+        found = predict(trained.network, scaled(images["xt"].reshape(-1, SIDE * SIDE))).argmax(1)
+    return float((found.numpy() == images["yt"]).mean())

@@ -1,0 +1,130 @@
+"""Ratios of one run on one machine: memory of a relaxed step, time of a fixed step against torch.nn.Conv2d."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.record import emit
+from rfconv_cli.config import from_values
+from rfconv_cli.network.model import fixed_network, relaxed_network
+
+SIDE, K, BATCH, CLASSES = 28, 9, 128, 10
+N = SIDE * SIDE
+_REPEATS, _ROUNDS = 15, 5
+
+
+def run(out: Path | None) -> None:
+    """Emit every ratio."""
+    for estimator in ("straight-through", "softmax"):
+        ratio = float(_in_own_process("memory", estimator))
+        emit(
+            out, "relaxed-step-memory", estimator=estimator, columns=N, kernel_size=K, batch=BATCH, peak_over_need=ratio
+        )
+    for channels in (16, 64):
+        for layers in (1, 2):
+            ours, theirs = step_seconds(channels, layers)
+            emit(
+                out,
+                "fixed-step-over-conv2d",
+                channels=channels,
+                layers=layers,
+                ratio=ours / theirs,
+                ours_ms=1e3 * ours,
+                conv2d_ms=1e3 * theirs,
+            )
+
+
+def peak_over_need(estimator: str) -> float:
+    """Peak bytes above the resting process while one relaxed step runs, over R + its gradient + the slot values.
+
+    Run in a process of its own, with malloc told to give memory back, so that the high-water mark means something.
+    """
+    settings = from_values({"kernel_size": K, "channels": 16, "hidden": 0, "estimator": estimator})
+    network = relaxed_network(N, CLASSES, settings, torch.Generator().manual_seed(0)).eval()
+    x, y = torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))
+
+    def step() -> None:
+        network.zero_grad(set_to_none=True)
+        F.cross_entropy(network(x), y).backward()
+
+    step()
+    network.zero_grad(set_to_none=True)
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
+    step()
+    r = N * (K - 1) * N * 4
+    need = 2 * r + BATCH * N * K * 4
+    return (_status("VmHWM") - before + r) / need  # R itself was there before the step
+
+
+def step_seconds(channels: int, layers: int) -> tuple[float, float]:
+    """Median seconds of forward + backward on the 3×3 fields of an image: ours, and Conv2d's; interleaved rounds."""
+    settings = from_values({"kernel_size": K, "channels": channels, "hidden": 0, "dropout": 0.0, "layers": layers})
+    ours = fixed_network(grid_members()[None], CLASSES, settings, torch.Generator().manual_seed(0))
+    theirs = ConvNet(channels, layers)
+    x, y = torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))
+
+    def step(network: nn.Module) -> None:
+        network.zero_grad(set_to_none=True)
+        F.cross_entropy(network(x), y).backward()
+
+    rounds = [(_median(lambda: step(ours)), _median(lambda: step(theirs))) for _ in range(_ROUNDS)]
+    return min(a for a, _ in rounds), min(b for _, b in rounds)
+
+
+class ConvNet(nn.Module):
+    """3×3 convolutions on the ordered image and a linear head: the same shapes as ours."""
+
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels if i else 1, channels, 3, padding=1) for i in range(layers))
+        self.head = nn.Linear(channels * N, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x.view(-1, 1, SIDE, SIDE)
+        for conv in self.convs:
+            h = F.relu(conv(h))
+        out: Tensor = self.head(h.flatten(1))
+        return out
+
+
+def grid_members() -> Tensor:
+    """(784, 9) int64: each pixel, then its eight neighbours in one order; the border repeats its own pixels."""
+    row, col = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    steps = [(0, 0), *((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c)]
+    slots = [(row + r).clamp(0, SIDE - 1) * SIDE + (col + c).clamp(0, SIDE - 1) for r, c in steps]
+    return torch.stack([slot.flatten() for slot in slots], dim=1)
+
+
+def _median(work: Callable[[], None]) -> float:
+    work()
+    seconds = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _status(key: str) -> int:
+    """Bytes of one line of /proc/self/status (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+
+def _in_own_process(*arguments: str) -> str:
+    command = [sys.executable, "-m", "benchmarks.speed", *arguments]
+    environ = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_ARENA_MAX": "1"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    print(peak_over_need(sys.argv[2]))
