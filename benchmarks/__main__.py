@@ -17,13 +17,14 @@ def mnist(
     data: Annotated[Path, typer.Argument(help="mnist.npz with x, y, xt, yt.")],
     seeds: Annotated[int, typer.Option(help="How many seeds, from 0.")] = 3,
     draws: Annotated[int, typer.Option(help="Random-field networks per seed.")] = 1,
+    source: Annotated[str, typer.Option(help="Where fields come from: searched, contest, …")] = "searched",
     out: Out = None,
     cache: Cache = DEFAULT_CACHE,
 ) -> None:
     """MNIST and Shuffled MNIST beside random fields, an MLP and a CNN (about 25 minutes on two cores)."""
     from benchmarks.mnist import run
 
-    run(data, cache, list(range(seeds)), draws, out)
+    run(data, cache, list(range(seeds)), draws, source, out)
 
 
 @app.command()

@@ -256,5 +256,6 @@ def _find(run: str | None, screen: Any) -> Any:
     from rfconv_cli.run import find_run, open_run
 
     path = find_run(run, os.environ, Path.cwd())
+    path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     screen.notice(f"run {path}")
     return open_run(path)

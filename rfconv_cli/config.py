@@ -50,6 +50,11 @@ class Settings(BaseModel):
     dropout: float = _setting(0.1, "Network", "Dropout before the last layer of the final network.", ge=0, lt=1)
     share_fields: bool = _setting(True, "Network", "All layers use the same receptive fields.")
 
+    source: Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction"] = _setting(
+        "contest", "Search", "Where fields come from: one source, or the winner of a contest between all."
+    )
+    candidates: int = _setting(16, "Search", "Columns that the screen keeps for each centre.", ge=1, le=4096)
+    contest_epochs: int = _setting(6, "Search", "Passes over the training rows for each entry of the contest.", ge=1)
     level: Literal["one-level", "first-order", "second-order"] = _setting(
         "one-level", "Search", "What R descends: the training loss, the held-out loss, or the unrolled one of eq. 4."
     )
@@ -75,7 +80,7 @@ class Settings(BaseModel):
     weight_decay: float = _setting(0.01, "Training", "Decoupled weight decay of W in the final network.", ge=0)
     patience: int = _setting(8, "Training", "Stop after so many epochs without a better validation loss.", ge=1)
 
-    random_draws: int = _setting(3, "Judging", "Random-field networks to compare with.", ge=1, le=100)
+    random_draws: int = _setting(5, "Judging", "Random-field networks to compare with.", ge=1, le=100)
     bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
 
     preset: Preset = _setting("default", "Other", "Where unset settings come from: default, or the paper's own method.")
@@ -88,6 +93,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # The paper's method as written: L_c multiplied, no mask, duplicates allowed, one own L per layer, no extras.
     "paper": {
+        "source": "searched",
         "level": "second-order",
         "estimator": "softmax",
         "mask_centre": False,

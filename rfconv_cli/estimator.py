@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rfconv_cli.config import Settings, from_values
 from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.network.contest import find_fields
 from rfconv_cli.network.fitted import Encoding, FittedModel
-from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields
+from rfconv_cli.network.learn import Problem, fit_settings, train_on_fields
 from rfconv_cli.table.split import split_rows
 
 _MIN_ROWS_TO_HOLD_OUT = 10
@@ -35,6 +36,9 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         activation: str | None = None,
         share_fields: bool | None = None,
         scaling: str | None = None,
+        source: str | None = None,
+        candidates: int | None = None,
+        contest_epochs: int | None = None,
         level: str | None = None,
         estimator: str | None = None,
         hyper_gradient: str | None = None,
@@ -62,6 +66,9 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.activation = activation
         self.share_fields = share_fields
         self.scaling = scaling
+        self.source = source
+        self.candidates = candidates
+        self.contest_epochs = contest_epochs
         self.level = level
         self.estimator = estimator
         self.hyper_gradient = hyper_gradient
@@ -97,7 +104,8 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         problem = encoding.problem(x, y, valid, outputs)
         if not valid.any():  # too few rows to hold any out: stop on the training loss
             problem = Problem(problem.names, problem.train, problem.train, outputs)
-        fields, _ = search_fields(problem, settings, _silent)
+        found = find_fields(problem, settings, _silent)
+        fields = found.fields
         trained = train_on_fields(problem, fields, settings, _silent)
         self.model_ = FittedModel(encoding, fields, trained.network, outputs)
         self.fields_: ReceptiveFields = fields.reordered(names)

@@ -17,7 +17,7 @@ from rfconv_cli.fields.search import Progress as Told
 from rfconv_cli.files import to_json, write_bytes
 
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
-_MODELS = {"random_fields": "random fields", "mlp": "plain MLP"}
+_MODELS = {"random_fields": "random fields", "correlation_fields": "correlation fields", "mlp": "plain MLP"}
 _GROUPS_SHOWN = 8
 
 
@@ -66,6 +66,8 @@ class Screen:
         if as_json:
             self.document(result)
             return
+        if result.get("contest"):
+            self.out.print(_contest(result["contest"]))
         self.out.print(_scores(result))
         if "verdict" in result:
             self.out.print(Text.assemble(("Verdict  ", "bold"), printable(result["verdict"]["sentence"])))
@@ -146,7 +148,7 @@ def _scores(result: Mapping[str, Any]) -> Table:
     test = result["test"]
     measure = "accuracy" if "accuracy" in test else "R²"
     table = Table(
-        title=Text(f"{test['rows']:,} held-out rows" if "data" not in result else f"{test['rows']:,} rows"),
+        title=Text(printable(_title(result))),
         title_justify="left",
         title_style="",
         box=None,
@@ -170,6 +172,34 @@ def _scores(result: Mapping[str, Any]) -> Table:
             _count(control.get("parameters")),
         )
     return table
+
+
+def _contest(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(
+        title=Text("contest on the validation rows, the simplest first"), title_justify="left", title_style=""
+    )
+    table.box, table.pad_edge, table.padding = None, False, (0, 3, 0, 0)
+    table.add_column("fields")
+    for heading in ("loss", "behind best", "std. error", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        geometry = f" ({row['geometry']})" if row["geometry"] not in (None, "unaligned") else ""
+        table.add_row(
+            Text(row["entry"] + geometry),
+            Text(f"{row['valid_loss']:.4f}"),
+            Text(f"{row['behind_best']:.4f}"),
+            Text(f"{row['standard_error']:.4f}"),
+            Text("chosen" if row["chosen"] else ""),
+        )
+    return table
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    held_out = "" if "data" in result else "held-out "
+    split = result.get("split") or {}
+    whole = {"calendar": f"whole {split.get('unit')}s", "group": f"whole groups of {split.get('column')}"}
+    drawn = whole.get(str(split.get("kind")), "rows")
+    return f"{result['test']['rows']:,} {held_out}rows; intervals by bootstrap over {drawn}"
 
 
 def _number(scores: Mapping[str, Any]) -> Text:

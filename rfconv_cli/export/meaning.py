@@ -3,6 +3,11 @@
 MEANING = {
     "format_version": "Version of this document's layout; a reader must refuse a version it does not know.",
     "task.classes": "The target's classes, in the order of the predicted probabilities; empty for regression.",
+    "source": (
+        "Where the fields come from: searched (gradient descent on R), correlation or interaction (each centre's "
+        "strongest partners by correlation or by label-conditional covariance shift), aligned or aligned interaction "
+        "(the same, with slots aligned along a geometry), random (no other did better), given (by the user)."
+    ),
     "columns.id": "Number of the column, from 0. Everywhere else in this document a column is given by this number.",
     "columns.lag": "How many time steps before the predicted row the value is taken from; 0 is the row itself.",
     "layers.id": "Number of the network's layer, from 0 (next to the data) upwards.",

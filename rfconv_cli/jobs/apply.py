@@ -53,8 +53,10 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     predicted = _predict(run, kept)
     if len(truth) == 0:
         raise DataError(f"{data.name} has no row to score", hint=f"fill in {target.name}", code="no_rows")
+    groups = _groups_as_learned(run, kept)
     metrics = {
-        "test": score(truth, predicted, _resamples(run, len(truth), _groups_as_learned(run, kept))),
+        "test": score(truth, predicted, _resamples(run, len(truth), groups)),
+        "split": None if groups is None else run.json("metrics.json")["split"],
         "data": {"name": data.name},
     }
     return _with_path(result_document(run.id, run.schema, metrics), run), notices

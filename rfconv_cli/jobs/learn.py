@@ -22,8 +22,9 @@ from rfconv_cli.jobs.save import Learned, save
 from rfconv_cli.judge.compare import compare
 from rfconv_cli.judge.controls import train_controls
 from rfconv_cli.judge.metrics import Resamples
+from rfconv_cli.network.contest import Found, find_fields
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
-from rfconv_cli.network.learn import Problem, fit_settings, search_fields, threads_for, train_on_fields
+from rfconv_cli.network.learn import Problem, fit_settings, threads_for, train_on_fields
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.run import RunWriter, run_name
@@ -82,7 +83,8 @@ def _fit_and_judge(prepared: Prepared, settings: Settings, watch: Stopwatch, pro
     train, seen, test = prepared.is_in("train"), prepared.is_in("train", "valid"), prepared.is_in("test")
     encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
     problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
-    fields, _ = watch.measure("search", lambda: search_fields(problem, settings, progress))
+    found = watch.measure("search", lambda: find_fields(problem, settings, progress))
+    fields = found.fields
     trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
     controls = watch.measure("controls", lambda: train_controls(problem, settings, progress))
 
@@ -100,10 +102,12 @@ def _fit_and_judge(prepared: Prepared, settings: Settings, watch: Stopwatch, pro
     for name, each in controls.items():
         scores["controls"][name]["parameters"] = count_parameters(each[0].network)
     model = FittedModel(encoding, fields, trained.network, prepared.outputs)
-    return Learned(model, predicted, scores | {"groups": communities(fields)} | _about(prepared, trained, problem))
+    return Learned(
+        model, predicted, scores | {"groups": communities(fields)} | _about(prepared, found, trained, problem)
+    )
 
 
-def _about(prepared: Prepared, trained: Trained, problem: Problem) -> dict[str, Any]:
+def _about(prepared: Prepared, found: Found, trained: Trained, problem: Problem) -> dict[str, Any]:
     plan = prepared.plan
     return {
         "network": {
@@ -111,6 +115,8 @@ def _about(prepared: Prepared, trained: Trained, problem: Problem) -> dict[str, 
             "epochs": len(trained.history),
             "history": [{"train_loss": e.train_loss, "valid_loss": e.valid_loss} for e in trained.history],
         },
+        "source": found.source,
+        "contest": [dict(row) for row in found.table],
         "rows": {"train": len(problem.train), "valid": len(problem.valid), "test": int(prepared.is_in("test").sum())},
         "split": {"kind": plan.kind, "column": plan.column, "unit": plan.unit},
     }

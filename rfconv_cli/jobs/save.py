@@ -48,6 +48,7 @@ def save(
         layers=_layers(fields, settings),
         verdict=learned.metrics["verdict"],
         warnings=_warnings(learned.metrics),
+        source=learned.metrics["source"],
         groups=groups,
     )
     writer.write_settings(settings)

@@ -9,22 +9,25 @@ import torch
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
+from rfconv_cli.network.contest import CORRELATION, starts
 from rfconv_cli.network.learn import Problem, entropy, generator_for, train_on_fields
 from rfconv_cli.network.model import count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.train import Trained, train_network
 
-RANDOM_FIELDS, MLP = "random_fields", "mlp"
+RANDOM_FIELDS, CORRELATION_FIELDS, MLP = "random_fields", "correlation_fields", "mlp"
 
 
 def train_controls(problem: Problem, settings: Settings, progress: Progress) -> dict[str, list[Trained]]:
-    """Every control by name, each a list of trained networks: `settings.random_draws` of random fields, one MLP."""
+    """Every control by name, each a list of trained networks: `random_draws` of random fields, else one."""
     draws = settings.random_draws
 
     def part(done: int) -> Progress:
-        return lambda _, share: progress("controls", (done + share) / (draws + 1))
+        return lambda _, share: progress("controls", (done + share) / (draws + 2))
 
     random = [train_on_random_fields(problem, draw, settings, part(draw)) for draw in range(draws)]
-    return {RANDOM_FIELDS: random, MLP: [train_plain_mlp(problem, settings, part(draws))]}
+    correlated = train_on_correlation_fields(problem, settings, part(draws))
+    mlp = train_plain_mlp(problem, settings, part(draws + 1))
+    return {RANDOM_FIELDS: random, CORRELATION_FIELDS: [correlated], MLP: [mlp]}
 
 
 def train_on_random_fields(problem: Problem, draw: int, settings: Settings, progress: Progress) -> Trained:
@@ -32,6 +35,12 @@ def train_on_random_fields(problem: Problem, draw: int, settings: Settings, prog
     depth = 1 if settings.share_fields else settings.layers
     rng = np.random.default_rng(entropy(settings.seed, f"random fields {draw}"))
     fields = random_fields(problem.names, settings.kernel_size, depth, rng)
+    return train_on_fields(problem, fields, settings, progress)
+
+
+def train_on_correlation_fields(problem: Problem, settings: Settings, progress: Progress) -> Trained:
+    """The same network on each centre's most correlated columns: structure that needs no learning."""
+    fields = next(entry.fields for entry in starts(problem, settings) if entry.name == CORRELATION)
     return train_on_fields(problem, fields, settings, progress)
 
 

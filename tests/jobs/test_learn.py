@@ -252,7 +252,7 @@ def test_every_kind_of_task_and_network_ends_in_a_run_that_can_be_evaluated(tabl
     low, high = result["test"]["interval"]
     assert low <= result["test"][measure] <= high
     assert result["test"]["rows"] == len(held_out_rows(run)) == 40
-    assert set(result["controls"]) == {"random_fields", "mlp"}
+    assert set(result["controls"]) == {"random_fields", "correlation_fields", "mlp"}
     assert all(measure in control and control["difference"] for control in result["controls"].values())
     assert result["verdict"]["sentence"]
 
@@ -279,7 +279,7 @@ def test_the_fields_of_each_layer_are_said(table, changes, sets, layers):
 
 
 def test_layers_with_their_own_fields_may_differ(table):
-    first, second = by_name(learned(table, "state", layers=2, share_fields=False))
+    first, second = by_name(learned(table, "state", layers=2, share_fields=False, source="searched"))
     assert first != second
 
 
@@ -297,10 +297,21 @@ def test_the_result_is_what_was_saved_and_how_long_it_took(table):
     assert result["peak_memory_bytes"] > 1e6
 
 
+@pytest.mark.parametrize("source", ["searched", "correlation", "aligned interaction"])
+def test_fields_say_where_they_come_from(table, source):
+    assert learned(table, "state", source=source).json("fields.json")["source"] == source
+
+
+def test_the_contest_is_stored_and_its_winner_is_the_source(table):
+    run = learned(table, "state")
+    (winner,) = [row["entry"] for row in run.json("metrics.json")["contest"] if row["chosen"]]
+    assert run.json("fields.json")["source"] == winner
+
+
 def test_stages_are_told_in_their_order(table):
     told: list[str] = []
     learn(table, "state", from_values(QUICK), table.parent / "rfconv-runs", silent, lambda stage, _: told.append(stage))
-    assert list(dict.fromkeys(told)) == ["search", "train", "controls"]
+    assert list(dict.fromkeys(told)) == ["search", "contest", "train", "controls"]
 
 
 PAIRS = ((0, 5), (1, 4), (2, 7), (3, 6))

@@ -100,9 +100,9 @@ def test_random_and_learned_fields_start_from_the_same_weights():
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in pairs)
 
 
-def test_there_are_as_many_random_networks_as_asked_and_one_mlp():
+def test_there_are_as_many_random_networks_as_asked_and_one_of_each_other():
     found = train_controls(problem(), settings(random_draws=3), silent)
-    assert {name: len(each) for name, each in found.items()} == {"random_fields": 3, "mlp": 1}
+    assert {name: len(each) for name, each in found.items()} == {"random_fields": 3, "correlation_fields": 1, "mlp": 1}
 
 
 def test_progress_rises_from_draw_to_draw_up_to_the_end():

@@ -1,0 +1,136 @@
+"""Where fields come from: starts read off the screen, and the search; a contest on the validation rows chooses.
+
+No single source wins on every table, and a search can destroy a good start. So each entry trains the discrete network
+briefly, and the simplest one within a standard error of the best is taken. The test rows are not seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rfconv_cli.config import Settings
+from rfconv_cli.fields.align import Alignment, align, by_strength
+from rfconv_cli.fields.project import random_fields
+from rfconv_cli.fields.screen import by_correlation, by_covariance_shift
+from rfconv_cli.fields.search import Progress, Rows
+from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.network.learn import Problem, entropy, search_fields, train_on_fields
+from rfconv_cli.network.train import predict
+
+CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
+SEARCHED, RANDOM = "searched", "random"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """Fields that take part in the contest; geometry: what `align` found, where it was asked."""
+
+    name: str
+    fields: ReceptiveFields
+    geometry: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The fields that were chosen, by which entry, and the contest's table (empty when there was nothing to choose)."""
+
+    fields: ReceptiveFields
+    source: str
+    table: tuple[Mapping[str, Any], ...]
+
+
+def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Found:
+    """Receptive fields by `settings.source`: from one source, or from all with a contest between them."""
+    if settings.source == SEARCHED:
+        return Found(search_fields(problem, settings, progress)[0], SEARCHED, ())
+    entries = starts(problem, settings)
+    if settings.source != "contest":
+        chosen = next(entry for entry in entries if entry.name == settings.source)
+        return Found(chosen.fields, chosen.name, ())
+    searched, _ = search_fields(problem, settings, progress)
+    return contest([*entries, Entry(SEARCHED, searched), _random(problem, settings)], problem, settings, progress)
+
+
+def starts(problem: Problem, settings: Settings) -> list[Entry]:
+    """The entries that need no training: strongest candidates, and the same aligned where there is a geometry."""
+    x = problem.train.x.numpy()
+    size = max(settings.candidates, settings.kernel_size - 1)
+    correlated = by_correlation(x, size)
+    shifted = by_covariance_shift(x, problem.train.y.numpy(), size)
+    found = [
+        (CORRELATION, by_strength(correlated, settings.kernel_size)),
+        (INTERACTION, by_strength(shifted, settings.kernel_size)),
+        (ALIGNED, align(correlated, settings.kernel_size)),
+        (ALIGNED_INTERACTION, align(shifted, settings.kernel_size)),
+    ]
+    return [_entry(name, found_here, problem, settings) for name, found_here in found]
+
+
+def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, progress: Progress) -> Found:
+    """Short trainings of every entry on the training rows, judged by the loss of each validation row.
+
+    Entries stand from the simplest to the least simple. Taken is the first whose mean loss exceeds the best one's by at
+    most a standard error of the paired difference (Breiman et al. 1984). Fields that two entries share take part once.
+    """
+    entries = _distinct(entries)
+    losses = []
+    for done, entry in enumerate(entries):
+        losses.append(_valid_losses(entry, problem, settings))
+        progress("contest", (done + 1) / len(entries))
+    stacked = np.stack(losses)  # (entries, rows)
+    best = int(stacked.mean(axis=1).argmin())
+    behind = stacked - stacked[best]
+    error = behind.std(axis=1) / max(1.0, behind.shape[1] - 1) ** 0.5
+    winner = int(np.argmax(behind.mean(axis=1) <= error))
+    table = tuple(
+        {
+            "entry": entry.name,
+            "geometry": entry.geometry,
+            "valid_loss": float(stacked[i].mean()),
+            "behind_best": float(behind[i].mean()),
+            "standard_error": float(error[i]),
+            "chosen": i == winner,
+        }
+        for i, entry in enumerate(entries)
+    )
+    return Found(entries[winner].fields, entries[winner].name, table)
+
+
+def _entry(name: str, alignment: Alignment, problem: Problem, settings: Settings) -> Entry:
+    depth = 1 if settings.share_fields else settings.layers
+    members = np.repeat(alignment.members[None], depth, axis=0)
+    return Entry(name, ReceptiveFields.unweighted(problem.names, members), alignment.geometry)
+
+
+def _random(problem: Problem, settings: Settings) -> Entry:
+    depth = 1 if settings.share_fields else settings.layers
+    rng = np.random.default_rng(entropy(settings.seed, "random entry"))
+    return Entry(RANDOM, random_fields(problem.names, settings.kernel_size, depth, rng))
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    kept: list[Entry] = []
+    for entry in entries:
+        if not any(np.array_equal(entry.fields.members, other.fields.members) for other in kept):
+            kept.append(entry)
+    return kept
+
+
+def _valid_losses(entry: Entry, problem: Problem, settings: Settings) -> NDArray[np.float64]:
+    short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
+    trained = train_on_fields(problem, entry.fields, short, lambda *_: None)
+    return np.asarray(_row_losses(predict(trained.network, problem.valid.x), problem.valid).double().numpy())
+
+
+@torch.no_grad()
+def _row_losses(outputs: Tensor, rows: Rows) -> Tensor:
+    """The training loss of each row: cross-entropy or squared error. outputs (rows, outputs) → (rows,)."""
+    if rows.y.is_floating_point():
+        return (outputs[:, 0] - rows.y).square()
+    return F.cross_entropy(outputs, rows.y, reduction="none")

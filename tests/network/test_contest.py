@@ -1,0 +1,77 @@
+"""The contest: planted structure wins, ties go to the simpler, the test of the choice is the validation rows alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.plants import ring
+from rfconv_cli.config import from_values
+from rfconv_cli.fields.search import Rows
+from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.network.contest import Entry, contest, find_fields, starts
+from rfconv_cli.network.learn import Problem
+
+FAST = {"search_steps": 20, "hidden": 0, "channels": 8, "contest_epochs": 3}
+
+
+def silent(stage: str, share: float) -> None:
+    """No progress."""
+
+
+@pytest.fixture(scope="module")
+def planted() -> Problem:
+    found = ring(7, 1500)
+    order = np.argsort(found.names)
+    x = torch.tensor(np.asarray(found.x)[:, order], dtype=torch.float32)
+    y = torch.tensor(np.unique(found.y, return_inverse=True)[1])
+    return Problem(tuple(sorted(found.names)), Rows(x[:1200], y[:1200]), Rows(x[1200:], y[1200:]), int(y.max()) + 1)
+
+
+def test_the_starts_are_distinct_fields_with_the_ring_recognised(planted):
+    entries = {entry.name: entry for entry in starts(planted, from_values(FAST))}
+    assert entries["aligned"].geometry == "ring"
+    assert set(entries) == {"correlation", "interaction", "aligned", "aligned interaction"}
+
+
+def test_on_a_planted_ring_aligned_fields_beat_random_ones(planted):
+    settings = from_values({**FAST, "channels": 16, "contest_epochs": 25, "batch_size": 32, "lr": 5e-3})
+    table = {row["entry"]: row for row in find_fields(planted, settings, silent).table}
+    assert table["aligned"]["valid_loss"] < table["random"]["valid_loss"] - 2 * table["random"]["standard_error"]
+
+
+def test_exactly_one_entry_is_chosen_and_its_fields_are_returned(planted):
+    found = find_fields(planted, from_values(FAST), silent)
+    assert [row["entry"] for row in found.table if row["chosen"]] == [found.source]
+
+
+def entry(name: str, shift: int, columns: int) -> Entry:
+    centres = np.arange(columns)
+    members = np.stack([centres, (centres + shift) % columns], axis=1)[None]
+    return Entry(name, ReceptiveFields.unweighted([f"c{i:02d}" for i in range(columns)], members))
+
+
+def test_a_tie_goes_to_the_simpler(planted):
+    columns = len(planted.names)
+    noise = Problem(planted.names, planted.train, planted.valid, planted.outputs)
+    entries = [entry("simple", 1, columns), entry("late", 2, columns)]
+    table = contest(entries, noise, from_values({**FAST, "kernel_size": 2}), silent).table
+    behind = table[0]["behind_best"] <= table[0]["standard_error"]
+    assert table[0]["chosen"] == behind
+
+
+def test_fields_that_two_entries_share_take_part_once(planted):
+    columns = len(planted.names)
+    entries = [entry("first", 1, columns), entry("again", 1, columns)]
+    found = contest(entries, planted, from_values({**FAST, "kernel_size": 2}), silent)
+    assert [row["entry"] for row in found.table] == ["first"]
+
+
+@pytest.mark.parametrize("source", ["searched", "correlation", "interaction", "aligned", "aligned interaction"])
+def test_one_source_is_taken_without_a_contest(planted, source):
+    found = find_fields(planted, from_values({**FAST, "source": source}), silent)
+    assert (found.source, found.table) == (source, ())
+
+
+def test_own_fields_per_layer_are_as_many_as_layers(planted):
+    settings = from_values({**FAST, "source": "aligned", "layers": 2, "share_fields": False})
+    assert find_fields(planted, settings, silent).fields.depth == 2
