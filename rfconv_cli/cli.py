@@ -53,6 +53,9 @@ def learn(
     data: DataArg,
     target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
     runs: Annotated[Path, typer.Option("--runs", help="Folder that the run is put into.")] = Path("rfconv-runs"),
+    fields: Annotated[
+        Path | None, typer.Option("--fields", help="Train with the fields in this fields.json; nothing is searched.")
+    ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     *,
@@ -70,7 +73,9 @@ def learn(
     screen = Screen(quiet=quiet)
     settings = resolve(flags)
     with screen.progress() as progress:
-        result = job.learn(data, target, settings, runs, screen.notice, progress)
+        result = job.learn(data, target, settings, runs, screen.notice, progress, given=fields)
+    if not json:
+        screen.contest(result["contest"])
     screen.result(result, as_json=json)
     if not json:
         screen.groups(result["groups"])

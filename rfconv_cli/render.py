@@ -66,12 +66,17 @@ class Screen:
         if as_json:
             self.document(result)
             return
-        if result.get("contest"):
-            self.out.print(_contest(result["contest"]))
         self.out.print(_scores(result))
+        self.out.print()
         if "verdict" in result:
             self.out.print(Text.assemble(("Verdict  ", "bold"), printable(result["verdict"]["sentence"])))
         self.out.print(Text.assemble(("Run      ", "bold"), printable(result["run"]["path"])), soft_wrap=True)
+
+    def contest(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Which fields took part, and which were chosen; nothing where there was no contest."""
+        if rows:
+            self.out.print(_contest(rows))
+            self.out.print()
 
     def groups(self, groups: Sequence[Sequence[str]]) -> None:
         """The groups of columns that share fields, one line each."""

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from rfconv_cli.config import Settings
 from rfconv_cli.export.groups import communities
 from rfconv_cli.fields.search import Progress
+from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.jobs.given import read_given, settings_for
 from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import Learned, save
 from rfconv_cli.judge.compare import compare
 from rfconv_cli.judge.controls import train_controls
 from rfconv_cli.judge.metrics import Resamples
-from rfconv_cli.network.contest import Found, find_fields
+from rfconv_cli.network.contest import GIVEN, Found, find_fields
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
 from rfconv_cli.network.learn import Problem, fit_settings, threads_for, train_on_fields
 from rfconv_cli.network.model import count_parameters
@@ -48,10 +50,18 @@ class Stopwatch:
 
 
 def learn(
-    data: Path, target: str, settings: Settings, runs: Path, notice: Notice, progress: Progress
+    data: Path,
+    target: str,
+    settings: Settings,
+    runs: Path,
+    notice: Notice,
+    progress: Progress,
+    *,
+    given: Path | None = None,
 ) -> dict[str, Any]:
     """Learn receptive fields from the table at `data`, judge them, and save a run in the folder `runs`.
 
+    given: a fields.json whose fields are trained on as they are; nothing is searched.
     Returns the result document (`rfconv.result`). `notice` is told, a line at a time, what was done to the table.
     Raises RfconvError; then nothing is left in `runs`.
     """
@@ -59,9 +69,11 @@ def learn(
     table = watch.measure("read", lambda: read_table(data))
     identity = fingerprint(data)  # before the work: the file may change while we train
     prepared = watch.measure("prepare", lambda: prepare(table, target, settings, notice))
+    fields = None if given is None else read_given(given, prepared.schema.names)
+    settings = settings if fields is None else settings_for(fields, settings)
     created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with RunWriter(runs, run_name(created, target)) as writer:
-        learned = _fit_and_judge(prepared, settings, watch, progress)
+        learned = _fit_and_judge(prepared, settings, fields, watch, progress)
         result = result_document(writer.name, prepared.schema, learned.metrics)
         watch.measure("save", lambda: save(writer, prepared, learned, result, settings, created))
         about = {
@@ -77,13 +89,18 @@ def learn(
     return result | {key: about[key] for key in ("seconds", "peak_memory_bytes")}
 
 
-def _fit_and_judge(prepared: Prepared, settings: Settings, watch: Stopwatch, progress: Progress) -> Learned:
+def _fit_and_judge(
+    prepared: Prepared, settings: Settings, given: ReceptiveFields | None, watch: Stopwatch, progress: Progress
+) -> Learned:
     settings = fit_settings(settings, len(prepared.schema.names))
     torch.set_num_threads(threads_for(settings, len(prepared.schema.names)))
     train, seen, test = prepared.is_in("train"), prepared.is_in("train", "valid"), prepared.is_in("test")
     encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
     problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
-    found = watch.measure("search", lambda: find_fields(problem, settings, progress))
+    if given is None:
+        found = watch.measure("search", lambda: find_fields(problem, settings, progress))
+    else:
+        found = Found(given, GIVEN, ())
     fields = found.fields
     trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
     controls = watch.measure("controls", lambda: train_controls(problem, settings, progress))

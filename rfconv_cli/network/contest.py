@@ -24,7 +24,7 @@ from rfconv_cli.network.learn import Problem, entropy, search_fields, train_on_f
 from rfconv_cli.network.train import predict
 
 CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
-SEARCHED, RANDOM = "searched", "random"
+SEARCHED, RANDOM, GIVEN = "searched", "random", "given"
 
 
 @dataclass(frozen=True, eq=False)

@@ -188,3 +188,15 @@ def test_columns_are_matched_by_name_whatever_their_order(learned, sensor_csv, t
     frame.assign(extra=1.0).to_csv(shuffled, index=False)
     run_app(["evaluate", str(shuffled), "--json", "-q"])
     assert stdout_json(capsys)["test"] == backwards
+
+
+def test_given_fields_are_trained_on_as_they_are(learned, sensor_csv, capsys):
+    assert run_app(["export-fields", "-q", "--out", "exported"]) == 0
+    assert run_app(["learn", str(sensor_csv), "-t", "state", "-q", "--fields", "exported/fields.json", *FAST]) == 0
+    capsys.readouterr()
+    assert run_app(["export-fields", "-q"]) == 0
+    again = stdout_json(capsys)
+    former = json.loads(Path("exported/fields.json").read_text())
+    assert again["source"] == "given"
+    assert again["fields"] == former["fields"]
+    assert run_app(["evaluate", "-q"]) == 0

@@ -45,7 +45,9 @@ def test_the_three_commands_run_on_the_sample_tables(table, target, flags, tmp_p
     assert "Verdict" in learn.stdout
     evaluate = rfconv("evaluate", folder=tmp_path)
     assert evaluate.returncode == 0, evaluate.stderr
-    assert evaluate.stdout.splitlines()[:3] == learn.stdout.splitlines()[:3]
+    scores = [line for line in evaluate.stdout.splitlines() if line.startswith(("learned fields", "random fields"))]
+    assert len(scores) == 2
+    assert set(scores) <= set(learn.stdout.splitlines())
     export = rfconv("export-fields", "--plot", folder=tmp_path)
     assert export.returncode == 0, export.stderr
     assert len(export.stdout.splitlines()) == 7

@@ -57,6 +57,13 @@ def run_json(**changes: object) -> Callable[[], object]:
     return damage("run.json", lambda data: json.dumps({**json.loads(data), **changes}).encode())
 
 
+def other_fields() -> None:
+    """t.csv lacks a column that the run's fields, copied to f.json, speak of."""
+    (path,) = Path("rfconv-runs").glob("*/fields.json")
+    shutil.copy(path, "f.json")
+    csv(sensor_frame().drop(columns="temp_a"))()
+
+
 TABLES = [
     Case("missing file", nothing, LEARN, 3, ("t.csv", "no such file")),
     Case("missing folder", nothing, ("learn", "no/t.csv", "-t", "y"), 3, ("t.csv", "no folder no")),
@@ -97,6 +104,14 @@ USAGE = [
         "unknown setting in rfconv.toml", text("kernl_size = 3", "rfconv.toml"), LEARN, 2, ("kernl_size", "kernel_size")
     ),
     Case("rfconv.toml that is not TOML", text("kernel_size: 3", "rfconv.toml"), LEARN, 2, ("rfconv.toml",)),
+    Case("no such fields", csv(), (*LEARN, "--fields", "f.json"), 3, ("f.json", "export-fields")),
+    Case(
+        "fields that are none",
+        lambda: (csv()(), text("[]", "f.json")()),
+        (*LEARN, "--fields", "f.json"),
+        3,
+        ("f.json",),
+    ),
     Case("two splits at once", csv(), (*LEARN, "--group", "temp_a", "--time", "temp_b"), 2, ("--group", "--time")),
     Case(
         "shares that leave nothing", csv(), (*LEARN, "--test-size", "0.6", "--valid-size", "0.5"), 2, ("--test-size",)
@@ -145,6 +160,7 @@ AT_RUN = [  # in a folder with a completed run and t.csv
     Case("grid that does not fit", nothing, ("export-fields", "--plot", "--shape", "28x28"), 2, ("28",)),
     Case("grid that is none", nothing, ("export-fields", "--plot", "--shape", "big"), 2, ("--shape big",)),
     Case("grid without a plot", nothing, ("export-fields", "--shape", "1x7"), 2, ("--plot",)),
+    Case("fields of another table", other_fields, (*LEARN, "--fields", "f.json"), 3, ("'temp_a'", "lacks")),
     Case("unknown centre", nothing, ("export-fields", "--plot", "--centre", "temp"), 2, ("temp", "nearest")),
     Case("a file where a folder should be", text("", "f"), ("export-fields", "--plot", "--out", "f"), 4, ("f cannot",)),
 ]

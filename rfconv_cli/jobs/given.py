@@ -1,0 +1,49 @@
+"""`learn --fields FILE`: fields that the user gives, from a former run or written by hand, instead of a search."""
+
+import json
+from pathlib import Path
+
+from rfconv_cli.config import Settings
+from rfconv_cli.errors import DataError, UsageError
+from rfconv_cli.export.document import fields_from_document
+from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.table.select import quoted
+
+
+def read_given(path: Path, names: tuple[str, ...]) -> ReceptiveFields:
+    """The fields in a fields.json, their columns sorted by name.
+
+    names: the columns that are learned from; the file must speak of these and no others.
+    Raises DataError: fields_unreadable, fields_mismatch.
+    """
+    try:
+        fields = fields_from_document(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise DataError(
+            f"{path.name} gives no fields: {reason.lower()}",
+            hint="rfconv export-fields > fields.json writes such a file; rfconv config schema fields describes it",
+            code="fields_unreadable",
+        ) from None
+    absent, odd = sorted(set(fields.names) - set(names)), sorted(set(names) - set(fields.names))
+    if absent or odd:
+        told = [f"the table lacks {quoted(absent, 5)}"] * bool(absent) + [f"the file lacks {quoted(odd, 5)}"] * bool(
+            odd
+        )
+        raise DataError(
+            f"{path.name} and the table speak of different columns: {'; '.join(told)}",
+            hint="choose the columns with --features and --exclude, or give fields of this table",
+            code="fields_mismatch",
+        )
+    return fields.reordered(sorted(names))
+
+
+def settings_for(fields: ReceptiveFields, settings: Settings) -> Settings:
+    """`settings` with the fields' own number of slots and layers. Raises UsageError layers_mismatch."""
+    if fields.depth not in (1, settings.layers):
+        raise UsageError(
+            f"the given fields have {fields.depth} layers of their own, --layers is {settings.layers}",
+            hint=f"--layers {fields.depth}",
+            code="layers_mismatch",
+        )
+    return settings.model_copy(update={"kernel_size": fields.kernel_size, "share_fields": fields.depth == 1})
