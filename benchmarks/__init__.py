@@ -1,1 +1,1 @@
-"""Benchmarks: planted, MNIST, weather and speed; each prints one JSON line per result."""
+"""Benchmarks: plants, MNIST and speed; each prints one JSON line per result."""

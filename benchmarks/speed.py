@@ -65,7 +65,7 @@ def peak_over_need(estimator: str) -> float:
 
 
 def step_seconds(channels: int, layers: int) -> tuple[float, float]:
-    """Median seconds of forward + backward on the 3×3 fields of an image: ours, and Conv2d's; interleaved rounds."""
+    """Seconds of forward + backward on the 3×3 fields of an image, ours and Conv2d's: best of interleaved medians."""
     settings = from_values({"kernel_size": K, "channels": channels, "hidden": 0, "dropout": 0.0, "layers": layers})
     ours = fixed_network(grid_members()[None], CLASSES, settings, torch.Generator().manual_seed(0))
     theirs = ConvNet(channels, layers)

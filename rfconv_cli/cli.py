@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rfconv_cli import __version__
-from rfconv_cli.errors import RfconvError, TrainingError, UsageError, printable
+from rfconv_cli.errors import GateError, RfconvError, TrainingError, UsageError, printable
 from rfconv_cli.flags import SectionedCommand, with_settings
 
 app = typer.Typer(
@@ -153,7 +153,7 @@ def export_fields(
     if out is None and not (plot or shape or centre):
         screen.document(stored_document(found))
         return
-    folder = out or Path("rfconv-fields") / found.path.name
+    folder = out or Path("rfconv-fields") / (found.path.name or found.id)
     paths, notices = export_files(found, folder, plot=plot, shape=shape, centres=centre or [])
     screen.notices(notices)
     screen.lines(str(path) for path in paths)
@@ -210,21 +210,22 @@ def run_app(arguments: list[str]) -> int:
         code = int(app(given, prog_name="rfconv", standalone_mode=False) or 0)
     except RfconvError as error:
         _show_traceback(verbose)
-        return _say(error, as_json="--json" in given)
+        # a gate fails after the result was printed, and stdout carries one document
+        return _say(error, as_json="--json" in given and not isinstance(error, GateError))
     except TyperException as error:
         message = error.format_message().rstrip(".")
-        return _say(UsageError(message, hint="rfconv --help lists commands and flags", code="usage"), as_json=False)
+        return _say(
+            UsageError(message, hint="rfconv --help lists commands and flags", code="usage"), as_json="--json" in given
+        )
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        _show_traceback(verbose)
-        hint = "use fewer columns (--features), a smaller --kernel-size or --search-batch"
-        return _say(
-            TrainingError("memory does not suffice", hint=hint, code="out_of_memory"), as_json="--json" in given
-        )
     except Exception as error:
         _show_traceback(verbose)
+        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+            hint = "use fewer columns (--features), a smaller --kernel-size or --search-batch"
+            full = TrainingError("memory does not suffice", hint=hint, code="out_of_memory")
+            return _say(full, as_json="--json" in given)
         told = f"a bug in rfconv: {type(error).__name__}: {error}"
         return _say(RfconvError(told, hint="-v shows where; please report it", code="bug"), as_json="--json" in given)
     if code == 130:

@@ -53,7 +53,6 @@ class Settings(BaseModel):
     source: Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction"] = _setting(
         "contest", "Search", "Where fields come from: one source, or the winner of a contest between all."
     )
-    candidates: int = _setting(16, "Search", "Columns that the screen keeps for each centre.", ge=1, le=4096)
     contest_epochs: int = _setting(6, "Search", "Passes over the training rows for each entry of the contest.", ge=1)
     level: Literal["one-level", "first-order", "second-order"] = _setting(
         "one-level", "Search", "What R descends: the training loss, the held-out loss, or the unrolled one of eq. 4."
@@ -65,7 +64,7 @@ class Settings(BaseModel):
         "exact", "Search", "How the second-order gradient is computed."
     )
     gamma: float | None = _setting(
-        None, "Search", "γ, the unrolled step of eq. 4; unset: the learning rate of W.", ge=0
+        None, "Search", "γ, the unrolled step of eq. 4; unset: the largest learning rate of W.", ge=0
     )
     mask_centre: bool = _setting(True, "Search", "Keep a centre out of the free slots of its own field.")
     distinct: bool = _setting(True, "Search", "No column twice in one field, by an assignment for each centre.")
@@ -85,7 +84,7 @@ class Settings(BaseModel):
 
     preset: Preset = _setting("default", "Other", "Where unset settings come from: default, or the paper's own method.")
     seed: int = _setting(0, "Other", "The one number all randomness comes from.", ge=0, lt=2**63)
-    threads: int | None = _setting(None, "Other", "CPU threads; unset: all cores of this process.", ge=1)
+    threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)
     plots: bool = _setting(True, "Other", "Draw the fields into the run folder.")
 
 

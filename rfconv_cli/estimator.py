@@ -37,7 +37,6 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         share_fields: bool | None = None,
         scaling: str | None = None,
         source: str | None = None,
-        candidates: int | None = None,
         contest_epochs: int | None = None,
         level: str | None = None,
         estimator: str | None = None,
@@ -67,7 +66,6 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.share_fields = share_fields
         self.scaling = scaling
         self.source = source
-        self.candidates = candidates
         self.contest_epochs = contest_epochs
         self.level = level
         self.estimator = estimator

@@ -1,4 +1,4 @@
-"""The one writer of files: temporary in the same folder, flush, fsync, replace. And the one reader of JSON."""
+"""The one writer of files: temporary in the same folder, flush, fsync, replace. And JSON texts without NaN."""
 
 import contextlib
 import json

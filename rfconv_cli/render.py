@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,12 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from rfconv_cli.errors import printable
-from rfconv_cli.fields.search import Progress as Told
 from rfconv_cli.files import to_json, write_bytes
+
+if TYPE_CHECKING:  # torch stands behind it, and most commands need none
+    from rfconv_cli.fields.search import Progress as Told
 
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 _MODELS = {"random_fields": "random fields", "correlation_fields": "correlation fields", "mlp": "plain MLP"}
 _GROUPS_SHOWN = 8
+
+
+class _Console(Console):
+    """rich's own ends the process with 1 when the reader of the output leaves; `cli.run_app` knows better."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called while the BrokenPipeError is handled: passes it on."""
+        raise
 
 
 class Screen:
@@ -26,7 +36,7 @@ class Screen:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.out = Console(highlight=False, soft_wrap=False)
+        self.out = _Console(highlight=False, soft_wrap=False)
         self.err = Console(stderr=True, highlight=False, quiet=quiet)
 
     def notice(self, text: str) -> None:
@@ -80,14 +90,12 @@ class Screen:
 
     def groups(self, groups: Sequence[Sequence[str]]) -> None:
         """The groups of columns that share fields, one line each."""
-        table = Table(box=None, pad_edge=False, show_header=False, title_justify="left")
-        table.add_column(no_wrap=True, min_width=len("group 00"))
-        table.add_column(no_wrap=True, overflow="ellipsis")
         for i, group in enumerate(groups[:_GROUPS_SHOWN]):
-            table.add_row(Text(f"group {i}", style="bold"), Text(printable(", ".join(group))))
+            line = Text.assemble((f"group {i:<3}", "bold"), printable(", ".join(group)))
+            line.truncate(self.out.width, overflow="ellipsis")
+            self.out.print(line)
         if len(groups) > _GROUPS_SHOWN:
-            table.add_row(Text("…"), Text(f"{len(groups) - _GROUPS_SHOWN} more in fields.json"))
-        self.out.print(table)
+            self.out.print(Text(f"and {len(groups) - _GROUPS_SHOWN} more groups in fields.json"))
 
     def runs(self, entries: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         """The list of runs."""
@@ -105,7 +113,7 @@ class Screen:
         self.out.print(table)
 
     @contextmanager
-    def progress(self) -> Iterator[Told]:
+    def progress(self) -> "Iterator[Told]":
         """A function (stage, share done): bars on a terminal, a line now and then elsewhere, nothing when quiet."""
         if self.quiet:
             yield lambda stage, share: None
@@ -181,7 +189,7 @@ def _scores(result: Mapping[str, Any]) -> Table:
 
 def _contest(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(
-        title=Text("contest on the validation rows, the simplest first"), title_justify="left", title_style=""
+        title=Text("contest on the validation rows, the preferred first"), title_justify="left", title_style=""
     )
     table.box, table.pad_edge, table.padding = None, False, (0, 3, 0, 0)
     table.add_column("fields")

@@ -60,6 +60,11 @@ class Run:
         except (pa.ArrowException, OSError):
             raise damaged(self.path, f"{name} is not Parquet") from None
 
+    def verify(self) -> None:
+        """Read every file against its recorded checksum. Raises RunError for the first that is not as it was."""
+        for name in self.document["files"]:
+            self.bytes(name)
+
     def bytes(self, name: str) -> bytes:
         """One of the run's files, checked against its recorded checksum."""
         data = _read(self.path, name)
@@ -179,7 +184,8 @@ def find_run(given: str | None, environ: Mapping[str, str], here: Path) -> Path:
     named = given or environ.get("RFCONV_RUN")
     if named:
         path = Path(named)
-        for candidate in (path, here / RUNS_FOLDER / named):
+        listed = (folder / RUNS_FOLDER / named for folder in (here, *here.parents))
+        for candidate in (path, *listed):
             if _is_folder(candidate):
                 return candidate
         raise RunError(f"there is no run folder {named}", hint="rfconv runs lists the runs", code="run_not_found")

@@ -25,6 +25,7 @@ from rfconv_cli.weights import load_model
 
 def evaluate_stored(run: Run) -> dict[str, Any]:
     """The run's test scores, computed again from its stored predictions. Raises RunError when they disagree."""
+    run.verify()
     stored = run.json("metrics.json")
     try:
         truth, predicted = read_predictions(run.table("predictions-test.parquet"), run.schema.target)
@@ -41,16 +42,17 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     """Scores on a table, and notices. The very table the run learned from is scored on its test rows alone."""
     table = read_table(data)
     notices = _ignored(table, run)
+    stood = np.arange(table.num_rows)
     if fingerprint(data) == run.document.get("table", {}).get("sha256"):
         held_out = _test_rows(run)["row"]
-        table = table.take(held_out)
+        table, stood = table.take(held_out), np.asarray(held_out.to_numpy(), np.int64)
         notices.append(f"{data.name} is the table this run learned from: scored on its {len(held_out)} test rows only")
     target = run.schema.target
     kept, rows = drop_missing_target(table, target.name)
     if dropped := table.num_rows - len(rows):
         notices.append(f"{dropped} rows without a value of {target.name} left out")
     truth = encode_target(kept, target)
-    predicted = _predict(run, kept)
+    predicted = _predict(run, kept, stood[rows])
     if len(truth) == 0:
         raise DataError(f"{data.name} has no row to score", hint=f"fill in {target.name}", code="no_rows")
     groups = _groups_as_learned(run, kept)
@@ -65,15 +67,15 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
 def predict_table(run: Run, data: Path) -> tuple[pa.Table, list[str]]:
     """Predictions for every row of a table, and notices."""
     table = read_table(data)
-    predicted = _predict(run, table)
     rows = np.arange(table.num_rows, dtype=np.int64)
+    predicted = _predict(run, table, rows)
     return predictions_table(rows, predicted, run.schema.target), _ignored(table, run)
 
 
-def _predict(run: Run, table: pa.Table) -> NDArray[Any]:
+def _predict(run: Run, table: pa.Table, rows: NDArray[np.int64]) -> NDArray[Any]:
     torch.set_num_threads(threads_for(run.settings, len(run.schema.names)))
     model = load_model(run)
-    return model.predict(encode_features(table, run.schema))
+    return model.predict(encode_features(table, run.schema, rows))
 
 
 def _ignored(table: pa.Table, run: Run) -> list[str]:

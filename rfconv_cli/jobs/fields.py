@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rfconv_cli.errors import UsageError
 from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.fields.value import ReceptiveFields
@@ -54,18 +56,53 @@ def read_shape(text: str | None) -> tuple[int, int] | None:
 def _pictures(
     run: Run, document: dict[str, Any], grid: tuple[int, int] | None, centres: Sequence[str]
 ) -> tuple[dict[str, bytes], list[str]]:
-    from rfconv_cli.export.plots import FORMATS, draw_all, missing_glyphs, render  # matplotlib waits for a picture
+    from rfconv_cli.export.centres import default_centres
+    from rfconv_cli.export.plots import (  # matplotlib waits for a picture
+        FORMATS,
+        centre_views,
+        draw_all,
+        missing_glyphs,
+        render,
+    )
 
     fields = _fields(run, document)
     names = [column["name"] for column in document["columns"]]
     groups = [[names[i] for i in group["columns"]] for group in document["groups"]]
-    figures = draw_all(fields, groups, shape=grid, centres=centres or None)
+    figures = draw_all(fields, groups, shape=None, centres=centres or None)
+    if grid is not None:
+        shown = centres or default_centres(groups)
+        figures["centres"] = centre_views(on_grid(fields, _pixels(run, grid)), shown, grid, groups=groups)
     files = {f"{name}.{form}": render(figure, form) for name, figure in figures.items() for form in FORMATS}
     odd = missing_glyphs(names)
     notice = (
         f"no font here draws {len(odd)} of the names, such as {odd[0]}; pip install matplotlib-fontja" if odd else ""
     )
     return files, [notice] if notice else []
+
+
+def on_grid(fields: ReceptiveFields, pixels: Sequence[str]) -> ReceptiveFields:
+    """The fields among all pixels of a grid, in its order: a pixel that was not learned from has an empty field.
+
+    Returns `fields` as they are when `pixels` does not hold all of their columns.
+    """
+    if not set(fields.names) <= set(pixels) or len(pixels) == len(fields.names):
+        return fields.reordered(pixels) if set(fields.names) == set(pixels) else fields
+    place = np.array([pixels.index(name) for name in fields.names])
+    depth, _, slots = fields.members.shape
+    members = np.broadcast_to(np.arange(len(pixels))[None, :, None], (depth, len(pixels), slots)).copy()
+    weights = np.zeros(members.shape, np.float32)
+    members[:, place], weights[:, place] = place[fields.members], fields.weights
+    absent = np.full(members.shape, -1, np.int64)
+    return ReceptiveFields(tuple(pixels), members, weights, absent, np.zeros_like(weights))
+
+
+def _pixels(run: Run, grid: tuple[int, int]) -> list[str]:
+    """The columns of the table that are pixels: those learned from and, where the grid needs them, constant ones."""
+    constant = {name for name, reason in run.schema.left_out if reason == "constant"}
+    learned = set(run.schema.names)
+    wanted = learned if len(learned) == grid[0] * grid[1] else learned | constant
+    columns = run.document.get("table", {}).get("columns", [])
+    return [name for name in columns if name in wanted]
 
 
 def _fields(run: Run, document: dict[str, Any]) -> ReceptiveFields:

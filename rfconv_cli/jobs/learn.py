@@ -4,7 +4,7 @@ import datetime as dt
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,7 +80,12 @@ def learn(
             "created": created,
             "versions": {name: version(name) for name in ("rfconv-cli", "torch", "numpy", "scikit-learn", "pyarrow")}
             | {"python": platform.python_version()},
-            "table": {"name": data.name, "sha256": identity, "rows": table.num_rows},
+            "table": {
+                "name": data.name,
+                "sha256": identity,
+                "rows": table.num_rows,
+                "columns": table.column_names,
+            },
             "seconds": {stage: round(seconds, 3) for stage, seconds in watch.seconds.items()},
             "peak_memory_bytes": peak_memory(),
         }
@@ -97,6 +102,8 @@ def _fit_and_judge(
     train, seen, test = prepared.is_in("train"), prepared.is_in("train", "valid"), prepared.is_in("test")
     encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
     problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
+    if prepared.groups is not None:
+        problem = replace(problem, valid_groups=prepared.groups[prepared.is_in("valid")])
     if given is None:
         found = watch.measure("search", lambda: find_fields(problem, settings, progress))
     else:

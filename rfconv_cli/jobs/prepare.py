@@ -45,7 +45,7 @@ class Prepared:
 
 
 def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) -> Prepared:
-    """Split the rows, then freeze the schema on those outside the test part. Raises DataError, UsageError.
+    """Split the rows, then freeze the schema on the training rows. Raises DataError, UsageError.
 
     `notice` is told, a line at a time, what was decided and what was left out.
     """
@@ -71,13 +71,13 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
         labels=goal.classes,
     )
     schema = freeze_features(
-        kept.filter(pa.array(parts != "test")),
+        kept.filter(pa.array(parts == "train")),
         goal,
         features=settings.features,
         exclude=settings.exclude,
         roles=_roles(settings),
     )
-    prepared = Prepared(schema, encode_features(kept, schema), y, rows, parts, plan, group_codes(kept, plan))
+    prepared = Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, group_codes(kept, plan))
     _say_what_was_done(prepared, table.num_rows - len(rows), settings, notice)
     notice(plan.sentence)
     groups = prepared.groups

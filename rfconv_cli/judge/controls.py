@@ -9,7 +9,7 @@ import torch
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
-from rfconv_cli.network.contest import CORRELATION, starts
+from rfconv_cli.network.contest import correlation_entry
 from rfconv_cli.network.learn import Problem, entropy, generator_for, train_on_fields
 from rfconv_cli.network.model import count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.train import Trained, train_network
@@ -40,8 +40,7 @@ def train_on_random_fields(problem: Problem, draw: int, settings: Settings, prog
 
 def train_on_correlation_fields(problem: Problem, settings: Settings, progress: Progress) -> Trained:
     """The same network on each centre's most correlated columns: structure that needs no learning."""
-    fields = next(entry.fields for entry in starts(problem, settings) if entry.name == CORRELATION)
-    return train_on_fields(problem, fields, settings, progress)
+    return train_on_fields(problem, correlation_entry(problem, settings).fields, settings, progress)
 
 
 def train_plain_mlp(problem: Problem, settings: Settings, progress: Progress) -> Trained:

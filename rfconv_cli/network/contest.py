@@ -1,11 +1,12 @@
 """Where fields come from: starts read off the screen, and the search; a contest on the validation rows chooses.
 
 No single source wins on every table, and a search can destroy a good start. So each entry trains the discrete network
-briefly, and the simplest one within a standard error of the best is taken. The test rows are not seen.
+briefly, and the first one, in order of preference, within a standard error of the best is taken: what can be read off
+the rows before what was searched, and random fields, which say nothing, last. The test rows are not seen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from rfconv_cli.network.train import predict
 
 CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
 SEARCHED, RANDOM, GIVEN = "searched", "random", "given"
+UNALIGNED = "unaligned"
+_CANDIDATES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,8 @@ def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Fou
     entries = starts(problem, settings)
     if settings.source != "contest":
         chosen = next(entry for entry in entries if entry.name == settings.source)
-        return Found(chosen.fields, chosen.name, ())
+        as_it_is = chosen if chosen.geometry != UNALIGNED else _unaligned(chosen)
+        return Found(as_it_is.fields, as_it_is.name, ())
     searched, _ = search_fields(problem, settings, progress)
     return contest([*entries, Entry(SEARCHED, searched), _random(problem, settings)], problem, settings, progress)
 
@@ -60,7 +64,7 @@ def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Fou
 def starts(problem: Problem, settings: Settings) -> list[Entry]:
     """The entries that need no training: strongest candidates, and the same aligned where there is a geometry."""
     x = problem.train.x.numpy()
-    size = max(settings.candidates, settings.kernel_size - 1)
+    size = max(_CANDIDATES, settings.kernel_size - 1)
     correlated = by_correlation(x, size)
     shifted = by_covariance_shift(x, problem.train.y.numpy(), size)
     found = [
@@ -72,10 +76,16 @@ def starts(problem: Problem, settings: Settings) -> list[Entry]:
     return [_entry(name, found_here, problem, settings) for name, found_here in found]
 
 
+def correlation_entry(problem: Problem, settings: Settings) -> Entry:
+    """Each centre's most correlated columns: the start that needs nothing else."""
+    found = by_correlation(problem.train.x.numpy(), settings.kernel_size - 1)
+    return _entry(CORRELATION, by_strength(found, settings.kernel_size), problem, settings)
+
+
 def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, progress: Progress) -> Found:
     """Short trainings of every entry on the training rows, judged by the loss of each validation row.
 
-    Entries stand from the simplest to the least simple. Taken is the first whose mean loss exceeds the best one's by at
+    Entries stand in the order of preference. Taken is the first whose mean loss exceeds the best one's by at
     most a standard error of the paired difference (Breiman et al. 1984). Fields that two entries share take part once.
     """
     entries = _distinct(entries)
@@ -86,7 +96,7 @@ def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, prog
     stacked = np.stack(losses)  # (entries, rows)
     best = int(stacked.mean(axis=1).argmin())
     behind = stacked - stacked[best]
-    error = behind.std(axis=1) / max(1.0, behind.shape[1] - 1) ** 0.5
+    error = np.array([_standard_error(row, problem.valid_groups) for row in behind])
     winner = int(np.argmax(behind.mean(axis=1) <= error))
     table = tuple(
         {
@@ -102,10 +112,23 @@ def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, prog
     return Found(entries[winner].fields, entries[winner].name, table)
 
 
+def _standard_error(values: NDArray[np.float64], groups: NDArray[np.int64] | None) -> float:
+    """Standard error of the mean of (rows,) values; rows of one group count as one observation."""
+    _, codes = np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)
+    sums, sizes = np.bincount(codes, values - values.mean()), np.bincount(codes)
+    units = len(sizes)
+    return float(np.sqrt(np.square(sums).sum() * units / max(1, units - 1)) / len(values))
+
+
 def _entry(name: str, alignment: Alignment, problem: Problem, settings: Settings) -> Entry:
     depth = 1 if settings.share_fields else settings.layers
     members = np.repeat(alignment.members[None], depth, axis=0)
     return Entry(name, ReceptiveFields.unweighted(problem.names, members), alignment.geometry)
+
+
+def _unaligned(entry: Entry) -> Entry:
+    """The entry under the name of what it is where no geometry was found: candidates by strength."""
+    return replace(entry, name={ALIGNED: CORRELATION, ALIGNED_INTERACTION: INTERACTION}.get(entry.name, entry.name))
 
 
 def _random(problem: Problem, settings: Settings) -> Entry:

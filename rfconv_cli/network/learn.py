@@ -8,11 +8,14 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import torch
 from joblib import cpu_count
+from numpy.typing import NDArray
 from torch.func import functional_call
 
 from rfconv_cli.config import Settings
+from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.bilevel import Batch, Params
 from rfconv_cli.fields.conv import centre_mask
 from rfconv_cli.fields.project import project
@@ -22,19 +25,22 @@ from rfconv_cli.network.model import fixed_network, relaxed_network
 from rfconv_cli.network.train import Trained, loss_value, train_network
 
 _SLOT_VALUES_WORTH_THREADS = 200_000
+_COPIES_OF_R = 6
 
 
 @dataclass(frozen=True)
 class Problem:
     """Encoded training and validation rows, their columns sorted by name, and how many outputs they need.
 
-    names: the columns, sorted. outputs: the number of classes, or 1 for regression.
+    names: the columns, sorted. outputs: the number of classes, or 1 for regression. valid_groups: (validation rows,)
+    int64 codes of rows that were kept together, or None.
     """
 
     names: tuple[str, ...]
     train: Rows
     valid: Rows
     outputs: int
+    valid_groups: NDArray[np.int64] | None = None
 
 
 def generator_for(seed: int, purpose: str) -> torch.Generator:
@@ -57,8 +63,22 @@ def threads_for(settings: Settings, columns: int) -> int:
     return settings.threads or (1 if small else int(cpu_count()))
 
 
+def require_memory(columns: int, settings: Settings, available: int) -> None:
+    """Raises TrainingError out_of_memory when R, its gradient, Adam's two moments and L_c exceed `available` bytes."""
+    depth = 1 if settings.share_fields else settings.layers
+    need = _COPIES_OF_R * depth * (settings.kernel_size - 1) * columns**2 * 4
+    if need > available:
+        raise TrainingError(
+            f"the search would need {need / 1e9:.1f} GB for {columns} columns and {settings.kernel_size} slots, "
+            f"and {available / 1e9:.1f} GB are free",
+            hint="--source correlation or --source aligned searches nothing; or choose --features, or fewer slots",
+            code="out_of_memory",
+        )
+
+
 def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, Searched]:
-    """Learn receptive fields on the training rows."""
+    """Learn receptive fields on the training rows. Raises TrainingError: out_of_memory beforehand, diverged."""
+    require_memory(len(problem.names), settings, psutil.virtual_memory().available)
     generator = generator_for(settings.seed, "search")
     network = relaxed_network(len(problem.names), problem.outputs, settings, generator)
     parameters: Params = dict(network.named_parameters())

@@ -18,9 +18,10 @@ from rfconv_cli.table.target import labels_of, target_column
 Floats = NDArray[np.float64]
 
 
-def encode_features(table: pa.Table, schema: Schema) -> Floats:
+def encode_features(table: pa.Table, schema: Schema, rows: NDArray[np.int64] | None = None) -> Floats:
     """(rows, N) float64 in the schema's order, NaN where missing. Columns are found by name; others are ignored.
 
+    rows: where each row stood in the file, for messages; None: as here.
     Integers, floats and booleans stand in for each other; a column without any value is all NaN.
     Raises DataError: columns_missing, text_in_numeric, infinite_values.
     """
@@ -28,12 +29,12 @@ def encode_features(table: pa.Table, schema: Schema) -> Floats:
     encoded = np.empty((table.num_rows, len(schema.features)))
     for i, name in enumerate(schema.names):
         column = table.column(name)
-        _require_numbers(column, name)
+        _require_numbers(column, name, rows)
         encoded[:, i] = kinds.floats(column)
         if np.isinf(encoded[:, i]).any():
             row = int(np.isinf(encoded[:, i]).argmax())
             raise DataError(
-                f"column {name!r} is infinite in row {row + 1}",
+                f"column {name!r} is infinite in row {_numbered(row, rows)}",
                 hint="replace infinite values by an empty cell",
                 code="infinite_values",
             )
@@ -103,13 +104,18 @@ def _require_columns(table: pa.Table, schema: Schema) -> None:
     )
 
 
-def _require_numbers(column: pa.ChunkedArray, name: str) -> None:
+def _numbered(row: int, rows: NDArray[np.int64] | None) -> int:
+    """The row's number in the file, from 1."""
+    return 1 + int(row if rows is None else rows[row])
+
+
+def _require_numbers(column: pa.ChunkedArray, name: str, rows: NDArray[np.int64] | None = None) -> None:
     if kinds.is_number(column.type) or column.null_count == len(column):
         return
     present = [(i, value) for i, value in enumerate(column.to_pylist()) if value is not None]
     row, value = next((item for item in present if not _is_written_number(item[1])), present[0])
     raise DataError(
-        f"column {name!r} was learned as numbers, but row {row + 1} holds {value!r}",
+        f"column {name!r} was learned as numbers, but row {_numbered(row, rows)} holds {value!r}",
         hint="correct the value, or leave the cell empty if it is unknown",
         code="text_in_numeric",
     )

@@ -76,11 +76,11 @@ def days(table: pa.Table, name: str) -> NDArray[np.datetime64]:
 def order(table: pa.Table, name: str) -> NDArray[np.generic]:
     """(rows,) values that sort by time: int64 for dates and timestamps, float64 or int64 for numbers.
 
-    Raises DataError: no_time_column for text and booleans, missing_group.
+    Raises DataError: no_time_column for text, booleans, times of day and durations, missing_group.
     """
     column = table.column(name)
     refuse_gaps(column, name)
-    if kinds.is_temporal(column.type):
+    if kinds.is_calendar(column.type):
         return np.asarray(column.to_numpy()).astype(np.int64)
     if pt.is_integer(column.type):
         return np.asarray(column.to_numpy())

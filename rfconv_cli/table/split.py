@@ -164,7 +164,7 @@ def _by_time(moments: NDArray[Any], test_size: float, valid_size: float) -> NDAr
     parts = _all_train(len(moments))
     ordered = np.sort(moments)
     rows = len(ordered)
-    # rows of one moment stay together: a cut that falls among them moves forward to the next moment
+    # rows of one moment stay together: a cut that falls among them moves to the nearer end
     test_from = _first_after_cut(ordered, rows - max(1, round(rows * test_size)))
     valid_from = _first_after_cut(ordered, rows - max(2, round(rows * (test_size + valid_size))))
     parts[moments >= valid_from] = "valid"

@@ -200,3 +200,29 @@ def test_given_fields_are_trained_on_as_they_are(learned, sensor_csv, capsys):
     assert again["source"] == "given"
     assert again["fields"] == former["fields"]
     assert run_app(["evaluate", "-q"]) == 0
+
+
+def test_a_grid_keeps_the_place_of_pixels_that_never_change(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    frame = sensor_frame()[["temp_a", "temp_b", "pressure", "state"]]
+    frame.insert(1, "dead pixel", 0.0)
+    frame.to_csv("image.csv", index=False)
+    assert run_app(["learn", "image.csv", "-t", "state", "-q", "--no-plots", *FAST]) == 0
+    assert run_app(["export-fields", "-q", "--plot", "--shape", "2x2", "--out", "drawn"]) == 0
+    assert Path("drawn/centres.png").stat().st_size > 0
+
+
+def test_a_gate_that_fails_leaves_one_json_document(learned, capsys):
+    assert run_app(["evaluate", "-q", "--json", "--fail-under", "accuracy=1.01"]) == 6
+    assert stdout_json(capsys)["format"] == "rfconv.result"
+
+
+def test_a_run_is_found_by_its_name_from_a_folder_below(learned, monkeypatch, capsys):
+    (Path.cwd() / "deep").mkdir()
+    monkeypatch.chdir("deep")
+    assert run_app(["evaluate", "-q", "--run", learned.name]) == 0
+
+
+def test_evaluate_refuses_a_run_whose_weights_are_gone(learned, capsys):
+    (learned / "model.safetensors").unlink()
+    assert run_app(["evaluate", "-q"]) == 4

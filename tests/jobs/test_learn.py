@@ -297,7 +297,7 @@ def test_the_result_is_what_was_saved_and_how_long_it_took(table):
     assert result["peak_memory_bytes"] > 1e6
 
 
-@pytest.mark.parametrize("source", ["searched", "correlation", "aligned interaction"])
+@pytest.mark.parametrize("source", ["searched", "correlation", "interaction"])
 def test_fields_say_where_they_come_from(table, source):
     assert learned(table, "state", source=source).json("fields.json")["source"] == source
 

@@ -6,10 +6,11 @@ import torch
 
 from benchmarks.plants import ring
 from rfconv_cli.config import from_values
+from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.contest import Entry, contest, find_fields, starts
-from rfconv_cli.network.learn import Problem
+from rfconv_cli.network.learn import Problem, require_memory
 
 FAST = {"search_steps": 20, "hidden": 0, "channels": 8, "contest_epochs": 3}
 
@@ -66,10 +67,21 @@ def test_fields_that_two_entries_share_take_part_once(planted):
     assert [row["entry"] for row in found.table] == ["first"]
 
 
-@pytest.mark.parametrize("source", ["searched", "correlation", "interaction", "aligned", "aligned interaction"])
+@pytest.mark.parametrize("source", ["searched", "correlation", "interaction", "aligned"])
 def test_one_source_is_taken_without_a_contest(planted, source):
     found = find_fields(planted, from_values({**FAST, "source": source}), silent)
     assert (found.source, found.table) == (source, ())
+
+
+def test_fields_that_could_not_be_aligned_are_not_called_so(planted):
+    few = Problem(planted.names[:8], *(Rows(r.x[:, :8], r.y) for r in (planted.train, planted.valid)), planted.outputs)
+    assert find_fields(few, from_values({**FAST, "source": "aligned"}), silent).source == "correlation"
+
+
+def test_a_search_beyond_the_memory_is_refused_beforehand():
+    with pytest.raises(TrainingError) as caught:
+        require_memory(20_000, from_values(FAST), available=8 * 10**9)
+    assert (caught.value.exit_code, caught.value.code) == (5, "out_of_memory")
 
 
 def test_own_fields_per_layer_are_as_many_as_layers(planted):
