@@ -44,11 +44,11 @@ def field_graph_plot(fields: ReceptiveFields, groups: Sequence[Sequence[str]]) -
         _draw_edges(axes, graph, groups, points)
         _draw_nodes(axes, groups, dict(zip(names, points, strict=True)))
         axes.set_aspect("equal")
-        axes.margins(0.02)
+        axes.margins(0.02, 0.06)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
-        axes.set_xlabel(_CAPTION if all_named else _CAPTION_HUBS, color=MUTED, fontsize=8)
+        axes.set_xlabel(_CAPTION if all_named else _CAPTION_HUBS, color=MUTED, fontsize=8, labelpad=12)
         _legend(figure, groups)
         settle(figure)
         short = labels(fields.names, 22 if all_named else 30)
@@ -111,7 +111,7 @@ def _legend(figure: Figure, groups: Sequence[Sequence[str]]) -> None:
         handles.append(Line2D([], [], linestyle="", label=f"and {len(groups) - _LEGEND_GROUPS} more"))
     figure.legend(
         handles=handles,
-        loc="outside right upper",
+        loc="outside center right",
         frameon=False,
         fontsize=8,
         title="groups (columns)",
