@@ -36,6 +36,14 @@ def speed(out: Out = None) -> None:
 
 
 @app.command()
+def demo(out: Out = None) -> None:
+    """Seconds of the README's demo (half a minute)."""
+    from benchmarks.demo import run
+
+    run(out)
+
+
+@app.command()
 def results(
     files: Annotated[list[Path], typer.Argument(help="Files of JSON lines, as --out wrote them.")],
 ) -> None:

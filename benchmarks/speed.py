@@ -5,28 +5,37 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from benchmarks.record import emit
 from rfconv_cli.config import from_values
+from rfconv_cli.fields import bilevel
 from rfconv_cli.network.model import fixed_network, relaxed_network
 
 SIDE, K, BATCH, CLASSES = 28, 9, 128, 10
 N = SIDE * SIDE
 _REPEATS, _ROUNDS = 15, 5
+STEPS: dict[str, tuple[str, Callable[..., bilevel.Gradients]]] = {
+    "straight-through, one-level": ("straight-through", lambda *a: bilevel.one_level_gradients(*a[:4])),
+    "softmax, one-level": ("softmax", lambda *a: bilevel.one_level_gradients(*a[:4])),
+    "softmax, second-order, exact": ("softmax", partial(bilevel.exact_gradients, gamma=2e-3)),
+    "softmax, second-order, finite difference": (
+        "softmax",
+        partial(bilevel.finite_difference_gradients, gamma=2e-3),
+    ),
+}
 
 
 def run(out: Path | None) -> None:
     """Emit every ratio."""
-    for estimator in ("straight-through", "softmax"):
-        ratio = float(_in_own_process("memory", estimator))
-        emit(
-            out, "relaxed-step-memory", estimator=estimator, columns=N, kernel_size=K, batch=BATCH, peak_over_need=ratio
-        )
+    for name in STEPS:
+        emit(out, "relaxed-step-memory", step=name, peak_over_need=float(_in_own_process(name)))
     for channels in (16, 64):
         for layers in (1, 2):
             ours, theirs = step_seconds(channels, layers)
@@ -41,27 +50,29 @@ def run(out: Path | None) -> None:
             )
 
 
-def peak_over_need(estimator: str) -> float:
+def peak_over_need(name: str) -> float:
     """Peak bytes above the resting process while one relaxed step runs, over R + its gradient + the slot values.
 
-    Run in a process of its own, with malloc told to give memory back, so that the high-water mark means something.
+    N = 784, K = 9, batch 128, 16 channels, linear head. R is counted with the step though it rests before it. Run in a
+    process of its own, with malloc told to give memory back, so that the high-water mark means something.
     """
-    settings = from_values({"kernel_size": K, "channels": 16, "hidden": 0, "estimator": estimator})
+    estimator, level = STEPS[name]
+    settings = from_values({"kernel_size": K, "hidden": 0, "estimator": estimator})
     network = relaxed_network(N, CLASSES, settings, torch.Generator().manual_seed(0)).eval()
-    x, y = torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))
+    parameters: bilevel.Params = dict(network.named_parameters())
+    logits = {key: value for key, value in parameters.items() if key.endswith("logits")}
+    weights = {key: value for key, value in parameters.items() if key not in logits}
+    train, held_out = ((torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))) for _ in range(2))
 
-    def step() -> None:
-        network.zero_grad(set_to_none=True)
-        F.cross_entropy(network(x), y).backward()
+    def loss(w: bilevel.Params, r: bilevel.Params, batch: bilevel.Batch) -> Tensor:
+        return F.cross_entropy(functional_call(network, {**w, **r}, (batch[0],)), batch[1])
 
-    step()
-    network.zero_grad(set_to_none=True)
+    level(loss, weights, logits, train, held_out)
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
-    step()
+    level(loss, weights, logits, train, held_out)
     r = N * (K - 1) * N * 4
-    need = 2 * r + BATCH * N * K * 4
-    return (_status("VmHWM") - before + r) / need  # R itself was there before the step
+    return (_status("VmHWM") - before + r) / (2 * r + BATCH * N * K * 4)
 
 
 def step_seconds(channels: int, layers: int) -> tuple[float, float]:
@@ -127,4 +138,4 @@ def _in_own_process(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    print(peak_over_need(sys.argv[2]))
+    print(peak_over_need(sys.argv[1]))

@@ -111,7 +111,7 @@ def _legend(figure: Figure, groups: Sequence[Sequence[str]]) -> None:
         handles.append(Line2D([], [], linestyle="", label=f"and {len(groups) - _LEGEND_GROUPS} more"))
     figure.legend(
         handles=handles,
-        loc="outside center right",
+        loc="outside right center",
         frameon=False,
         fontsize=8,
         title="groups (columns)",

@@ -63,15 +63,15 @@ def finite_difference_gradients(
     norm = torch.sqrt(sum((v.square().sum() for v in direction), torch.zeros((), dtype=direction[0].dtype)))
     scale = 0.01 if direction[0].dtype == torch.float32 else 1e-4
     epsilon = scale / norm.clamp_min(torch.finfo(norm.dtype).tiny ** 0.5)
-    sides = []
+    hyper = [g.detach() for g in direct]
     for sign in (1.0, -1.0):
         moved = {
             name: (w + sign * epsilon * v).detach() for (name, w), v in zip(weights.items(), direction, strict=True)
         }
-        sides.append(torch.autograd.grad(loss(moved, logits, train), list(logits.values())))
-    # in place, on gradients that nobody else holds: each is as large as R
-    mixed = [plus.sub_(minus).div_(2.0 * epsilon) for plus, minus in zip(*sides, strict=True)]
-    hyper = [g.sub_(m.mul_(gamma)) for g, m in zip(direct, mixed, strict=True)]
+        side = torch.autograd.grad(loss(moved, logits, train), list(logits.values()))
+        for total, part in zip(hyper, side, strict=True):  # in place and one side at a time: each is as large as R
+            total.add_(part.mul_(sign * gamma / (2.0 * epsilon)), alpha=-1.0)
+        del side, part
     return value.detach(), _named(weights, down), _named(logits, hyper)
 
 
