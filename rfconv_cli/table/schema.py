@@ -145,7 +145,7 @@ def _feature(name: str, column: pa.ChunkedArray) -> Feature:
 def _refuse_empty(names: Sequence[str]) -> None:
     if names:
         raise DataError(
-            f"{len(names)} columns have no value in any row: {quoted(names)}",
+            f"{len(names)} columns have no value in any training row: {quoted(names)}",
             hint=_exclude_flags(names),
             code="all_missing_column",
         )
