@@ -1,6 +1,7 @@
 """The one writer of files: temporary in the same folder, flush, fsync, replace. And JSON texts without NaN."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -56,9 +57,11 @@ def without_nan(value: Any) -> Any:
 def cannot_write(path: Path, error: OSError) -> RunError:
     """The error for a file that could not be written; nothing of it is left behind."""
     reason = (error.strerror or str(error)).lower()
+    absent = error.errno == errno.ENOENT
+    hint = f"make the folder {path.parent} first" if absent else "free some space, or choose another folder"
     return RunError(
         f"{path.name} cannot be written: {reason}",
-        hint="free some space, or choose another folder; nothing half-written was left",
+        hint=f"{hint}; nothing half-written was left",
         code="cannot_write",
     )
 

@@ -48,6 +48,12 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
         table, stood = table.take(held_out), np.asarray(held_out.to_numpy(), np.int64)
         notices.append(f"{data.name} is the table this run learned from: scored on its {len(held_out)} test rows only")
     target = run.schema.target
+    if target.name not in table.column_names:
+        raise DataError(
+            f"{data.name} has no column {target.name!r} to score the predictions against",
+            hint=f"rfconv predict {data.name} predicts without it",
+            code="target_not_found",
+        )
     kept, rows = drop_missing_target(table, target.name)
     if dropped := table.num_rows - len(rows):
         notices.append(f"{dropped} rows without a value of {target.name} left out")

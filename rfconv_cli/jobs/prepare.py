@@ -95,7 +95,8 @@ def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, not
     target = prepared.schema.target
     kinds = f"{len(target.classes)} classes" if target.classes else "a number"
     change = "regression" if target.classes else "classification"
-    notice(f"target {target.name}: {target.task}, {kinds} (--task {change} would change that)")
+    fixed = any(isinstance(label, str | bool) for label in target.classes)  # text can only be classes
+    notice(f"target {target.name}: {target.task}, {kinds}" + ("" if fixed else f" (--task {change} would change that)"))
     if dropped:
         notice(f"{dropped} rows without a value of {target.name} left out")
     for reason, names in _by_reason(prepared.schema).items():
