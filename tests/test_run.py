@@ -168,11 +168,17 @@ def test_a_moved_and_renamed_run_still_works(run_path, sensor_csv, tmp_path):
     assert found["test"] == stored["test"]
 
 
-def test_a_run_can_be_read_only(run_path, sensor_csv):
+def test_using_a_run_leaves_it_as_it_was(run_path, sensor_csv):
+    def state() -> dict[str, tuple[bytes, int]]:
+        files = (path for path in run_path.rglob("*") if path.is_file())
+        return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    before = state()
     for path in (*run_path.iterdir(), run_path):
         path.chmod(0o555 if path.is_dir() else 0o444)
     use(run_path, sensor_csv)
     run_path.chmod(0o755)
+    assert state() == before  # modes alone do not stop the superuser
 
 
 def test_the_run_folder_holds_the_documented_files(learned):

@@ -43,22 +43,6 @@ def test_quiet_learn_says_nothing_on_stderr(sensor_csv, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_run_folder_holds_the_promised_files(learned):
-    expected = {
-        "run.json",
-        "config.toml",
-        "schema.json",
-        "splits.parquet",
-        "preprocess.json",
-        "fields.json",
-        "model.safetensors",
-        "metrics.json",
-        "predictions-test.parquet",
-        "plots",
-    }
-    assert {path.name for path in learned.iterdir()} == expected
-
-
 def test_evaluate_in_a_moved_folder_reproduces_the_stored_score_exactly(learned, capsys):
     stored = json.loads((learned / "metrics.json").read_text())
     assert run_app(["evaluate", "--json", "-q"]) == 0
