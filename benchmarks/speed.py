@@ -16,7 +16,8 @@ from torch.func import functional_call
 from benchmarks.record import emit
 from rfconv_cli.config import from_values
 from rfconv_cli.fields import bilevel
-from rfconv_cli.network.model import fixed_network, relaxed_network
+from rfconv_cli.network.model import fixed_network
+from rfconv_cli.network.relaxed import relaxed_network, split_parameters
 
 SIDE, K, BATCH, CLASSES = 28, 9, 128, 10
 N = SIDE * SIDE
@@ -59,9 +60,7 @@ def peak_over_need(name: str) -> float:
     estimator, level = STEPS[name]
     settings = from_values({"kernel_size": K, "hidden": 0, "estimator": estimator})
     network = relaxed_network(N, CLASSES, settings, torch.Generator().manual_seed(0)).eval()
-    parameters: bilevel.Params = dict(network.named_parameters())
-    logits = {key: value for key, value in parameters.items() if key.endswith("logits")}
-    weights = {key: value for key, value in parameters.items() if key not in logits}
+    weights, logits = split_parameters(network)
     train, held_out = ((torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))) for _ in range(2))
 
     def loss(w: bilevel.Params, r: bilevel.Params, batch: bilevel.Batch) -> Tensor:

@@ -57,8 +57,17 @@ class Settings(BaseModel):
     level: Literal["one-level", "first-order", "second-order"] = _setting(
         "one-level", "Search", "What R descends: the training loss, the held-out loss, or the unrolled one of eq. 4."
     )
-    estimator: Literal["straight-through", "softmax"] = _setting(
-        "straight-through", "Search", "How R meets the data: hard slots forward, or L_c itself."
+    parameterisation: Literal["dense", "candidates", "factored"] = _setting(
+        "dense", "Search", "R: a number for every column, for a few candidates of each centre, or from an embedding."
+    )
+    candidates: int = _setting(
+        32, "Search", "Columns each centre chooses from where R is over candidates.", ge=2, le=512
+    )
+    rank: int = _setting(16, "Search", "Size of the columns' embedding where R is factored.", ge=1, le=1024)
+    estimator: Literal["straight-through", "gumbel", "softmax"] = _setting(
+        "straight-through",
+        "Search",
+        "How R meets the data: the best column, one drawn by L_c, or L_c itself.",
     )
     hyper_gradient: Literal["exact", "finite-difference"] = _setting(
         "exact", "Search", "How the second-order gradient is computed."
@@ -70,8 +79,13 @@ class Settings(BaseModel):
     distinct: bool = _setting(True, "Search", "No column twice in one field, by an assignment for each centre.")
     search_steps: int = _setting(2000, "Search", "Steps of the search; each moves W and R once.", ge=1)
     search_batch: int = _setting(128, "Search", "Rows of a search step.", ge=1)
-    logits_lr: float = _setting(0.05, "Search", "Learning rate of R.", gt=0)
+    logits_lr: float | None = _setting(
+        None, "Search", "Learning rate of R; unset: 0.05, and 0.005 where R is factored.", gt=0
+    )
     temperature: float = _setting(1.0, "Search", "Temperature of the softmax over R.", gt=0)
+    temperature_end: float | None = _setting(
+        None, "Search", "Temperature at the end of the search, reached geometrically; unset: constant.", gt=0
+    )
 
     epochs: int = _setting(40, "Training", "Most passes over the training rows for the final network.", ge=1)
     batch_size: int = _setting(128, "Training", "Rows of a training step.", ge=1)
@@ -94,7 +108,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "source": "searched",
         "level": "second-order",
+        "parameterisation": "dense",
         "estimator": "softmax",
+        "temperature_end": None,
         "mask_centre": False,
         "distinct": False,
         "share_fields": False,

@@ -39,6 +39,9 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         source: str | None = None,
         contest_epochs: int | None = None,
         level: str | None = None,
+        parameterisation: str | None = None,
+        candidates: int | None = None,
+        rank: int | None = None,
         estimator: str | None = None,
         hyper_gradient: str | None = None,
         gamma: float | None = None,
@@ -48,6 +51,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         search_batch: int | None = None,
         logits_lr: float | None = None,
         temperature: float | None = None,
+        temperature_end: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         lr: float | None = None,
@@ -68,6 +72,9 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.source = source
         self.contest_epochs = contest_epochs
         self.level = level
+        self.parameterisation = parameterisation
+        self.candidates = candidates
+        self.rank = rank
         self.estimator = estimator
         self.hyper_gradient = hyper_gradient
         self.gamma = gamma
@@ -77,6 +84,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.search_batch = search_batch
         self.logits_lr = logits_lr
         self.temperature = temperature
+        self.temperature_end = temperature_end
         self.epochs = epochs
         self.batch_size = batch_size
         self.lr = lr

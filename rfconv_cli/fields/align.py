@@ -55,6 +55,16 @@ def align(candidates: Candidates, kernel_size: int) -> Alignment:
     return Alignment(_by_displacement(places, kernel_size), geometry)
 
 
+def spectral_embedding(candidates: Candidates) -> Floats | None:
+    """(N, 8) places of the columns on the candidates' graph, each coordinate of variance 1; None for a broken graph."""
+    graph = _graph(candidates)
+    if len(candidates.members) <= _EIGENVALUES + 1 or connected_components(graph)[0] > 1:
+        return None
+    vectors = _embedding(graph)[1]
+    scale = vectors.std(axis=0)
+    return np.asarray(vectors / np.where(scale > 0, scale, 1.0))
+
+
 def by_strength(candidates: Candidates, kernel_size: int) -> Alignment:
     """The K − 1 strongest candidates of each centre, strongest first: sets without a common order of slots."""
     centres = np.arange(len(candidates.members))[:, None]

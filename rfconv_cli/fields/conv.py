@@ -9,6 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rfconv_cli.fields.candidates import over_all_columns, straight_through_candidates, weighted_candidates
+from rfconv_cli.fields.logits import Logits
+
+_NEARLY_ALL = 3  # with more candidates than a third of the columns, one dense product is faster than many gathers
+
 
 def gather_slots(x: Tensor, members: Tensor) -> Tensor:
     """Slot values under a discrete field L_d: I ⊗ L_d of eq. 1, as a gather.
@@ -136,35 +141,39 @@ class FixedConv(nn.Module):
 class RelaxedConv(nn.Module):
     """Convolution whose free slots are learned: O = I ⊗ L ⊗ W with L relaxed (eqs. 1 and 2).
 
-    Shapes: x (batch, N, C_in) → (batch, N, C_out). `logits` R (N, K−1, N) is a parameter, possibly shared with other
-    layers; slot 0 is the identity and has no logits. estimator: "softmax" multiplies by L_c; "straight-through" takes
-    the argmax forward and L_c's gradient backward.
+    Shapes: x (batch, N, C_in) → (batch, N, C_out). `logits` gives R (N, K−1, N) or (N, K−1, Q) over candidates, and may
+    be shared with other layers; slot 0 is the identity and has no logits. estimator: "softmax" multiplies by L_c;
+    "straight-through" takes the argmax forward and L_c's gradient backward; "gumbel" is straight-through on R + noise,
+    and without noise the same as it.
     """
 
-    mask: Tensor | None
-
     def __init__(
-        self,
-        logits: nn.Parameter,
-        channels_in: int,
-        channels_out: int,
-        generator: torch.Generator,
-        *,
-        estimator: str,
-        temperature: float = 1.0,
-        mask: Tensor | None = None,
+        self, logits: Logits, channels_in: int, channels_out: int, generator: torch.Generator, *, estimator: str
     ) -> None:
         super().__init__()
         self.logits = logits
         self.estimator = estimator
-        self.temperature = temperature
-        self.register_buffer("mask", mask, persistent=False)
-        self.shared = SharedKernel(logits.shape[1] + 1, channels_in, channels_out, generator)
+        self.shared = SharedKernel(logits.slots + 1, channels_in, channels_out, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.estimator == "straight-through":
-            free = straight_through_slots(x, self.logits, self.mask, self.temperature)
-        else:
-            free = weighted_slots(x, continuous_field(self.logits, self.temperature, mask=self.mask))
+        logits, table = self.logits(), self.logits.candidates
+        if table is not None and _NEARLY_ALL * table.shape[1] >= x.shape[1]:
+            logits, table = over_all_columns(logits, table, x.shape[1]), None
+        free = self._free_slots(x, logits, table)  # (batch, N, K−1, C_in)
         out: Tensor = self.shared(torch.cat([x.unsqueeze(2), free], dim=2))  # (batch, N, C_out)
         return out
+
+    def _free_slots(self, x: Tensor, logits: Tensor, table: Tensor | None) -> Tensor:
+        mask, temperature = self.logits.mask, self.logits.temperature
+        if self.estimator == "softmax":
+            field = continuous_field(logits, temperature, mask=mask)
+            return weighted_slots(x, field) if table is None else weighted_candidates(x, field, table)
+        if table is None:
+            return straight_through_slots(x, logits, mask, temperature)
+        return straight_through_candidates(x, logits, table, temperature)
+
+    def discrete(self, members: Tensor) -> FixedConv:
+        """The convolution with this one's kernel on discrete fields. members (N, K) int64."""
+        fixed = FixedConv(members, 1, 1, torch.Generator())
+        fixed.shared = self.shared
+        return fixed

@@ -14,29 +14,41 @@ from rfconv_cli.fields.value import ReceptiveFields
 
 
 def project(
-    logits: Sequence[Tensor], names: Sequence[str], *, mask: Tensor | None, distinct: bool, temperature: float
+    logits: Sequence[Tensor],
+    names: Sequence[str],
+    *,
+    mask: Tensor | None,
+    distinct: bool,
+    temperature: float,
+    candidates: Tensor | None = None,
 ) -> ReceptiveFields:
     """L_d from R: each slot's largest logit (eq. 3); with `distinct`, the best assignment without a column twice.
 
-    logits: D tensors (N, K−1, N). The assignment maximises the sum of log-weights at each centre; since slot 0 holds
-    the centre, no other slot may. mask: (N, 1, N) additive, −inf where a column may not stand, as in the search.
+    logits: D tensors (N, K−1, N), or (N, K−1, Q) over `candidates` (N, Q) int64, which leave the centre out. The
+    assignment maximises the sum of log-weights at each centre; since slot 0 holds the centre, no other slot may.
+    mask: (N, 1, N) additive, −inf where a column may not stand, as in the search.
+    Raises ValueError when `distinct` slots are more than candidates.
     """
-    layers = [_project_layer(r, mask, distinct, temperature) for r in logits]
+    layers = [_project_layer(r, mask, candidates, distinct, temperature) for r in logits]
     members, weights, runners, runner_weights = (np.stack(parts) for parts in zip(*layers, strict=True))
     return ReceptiveFields(tuple(names), members, weights, runners, runner_weights)
 
 
 def _project_layer(
-    logits: Tensor, mask: Tensor | None, distinct: bool, temperature: float
+    logits: Tensor, mask: Tensor | None, candidates: Tensor | None, distinct: bool, temperature: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-    field = continuous_field(logits, temperature, mask=mask)  # (N, S, N)
+    field = continuous_field(logits, temperature, mask=mask)  # (N, S, Q); Q is N without candidates
     scores = logits if mask is None else logits + mask  # L_c can round two unlike logits to one weight
-    chosen = _assign(scores) if distinct else scores.argmax(-1)  # (N, S)
+    allowed = scores if candidates is not None else _without_centre(scores)
+    chosen = _assign(allowed) if distinct else scores.argmax(-1)  # (N, S)
     weights = field.gather(2, chosen.unsqueeze(2)).squeeze(2)
     runners = scores.scatter(2, chosen.unsqueeze(2), -torch.inf).argmax(-1)
     runner_weights = field.gather(2, runners.unsqueeze(2)).squeeze(2)
     runners = torch.where((runner_weights > 0) & (runners != chosen), runners, -1)
     centres = torch.arange(len(field)).unsqueeze(1)
+    if candidates is not None:  # from places in the table to columns
+        chosen = candidates.gather(1, chosen)
+        runners = candidates.gather(1, runners.clamp_min(0)).where(runners >= 0, -1)
     return (
         torch.cat([centres, chosen], 1).numpy(),
         F.pad(weights, (1, 0), value=1.0).numpy(),
@@ -45,13 +57,24 @@ def _project_layer(
     )
 
 
+def _without_centre(scores: Tensor) -> Tensor:
+    """(N, S, N), −inf at the centre: slot 0 has it."""
+    left = scores.clone()
+    left.diagonal(dim1=0, dim2=2).fill_(-torch.inf)
+    return left
+
+
 def _assign(scores: Tensor) -> Tensor:
-    """(N, S, N) → (N, S). A slot's log-weights are its logits less a constant, so the logits decide, unrounded."""
+    """(N, S, Q) → (N, S), no place twice in a row.
+
+    A slot's log-weights are its logits less a constant, so the logits decide, unrounded.
+    """
     chosen = np.empty(scores.shape[:2], np.int64)
     for centre, rows in enumerate(scores.numpy()):
-        cost = -rows.astype(np.float64)
-        cost[:, centre] = np.inf  # slot 0 has it
-        chosen[centre] = linear_sum_assignment(cost)[1]
+        places = linear_sum_assignment(-rows.astype(np.float64))[1]
+        if len(places) < len(rows):
+            raise ValueError(f"{len(rows)} distinct slots need as many candidates, got {scores.shape[2]}")
+        chosen[centre] = places
     return torch.from_numpy(chosen)
 
 

@@ -64,6 +64,28 @@ def by_covariance_shift(x: Floats, y: NDArray[Any], size: int) -> Candidates:
     return _strongest(strength, x.shape[1], size)
 
 
+def mixed(x: Floats, y: NDArray[Any], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(N, C) int64: about half of each centre's C candidates by correlation, a third by covariance shift, a few drawn.
+
+    Distinct within a row, without the centre, in the order of the columns; C is `size`, or N − 1 where that is less.
+    What two measures both name leaves its place to the next by covariance shift, then to the draw.
+    """
+    columns = x.shape[1]
+    size = min(size, columns - 1)
+    by_shift = max(1, size // 3)
+    correlated = by_correlation(x, max(1, size // 2)).members
+    shifted = by_covariance_shift(x, y, correlated.shape[1] + by_shift).members
+    found = np.empty((columns, size), np.int64)
+    for centre in range(columns):
+        named = correlated[centre, :size]
+        fresh = shifted[centre][~np.isin(shifted[centre], named)][: min(by_shift, size - len(named))]
+        taken = np.concatenate([named, fresh])
+        rest = np.delete(np.arange(columns), [centre, *taken])
+        drawn = rng.choice(rest, size - len(taken), replace=False)
+        found[centre] = np.sort(np.concatenate([taken, drawn]))
+    return found
+
+
 def class_codes(y: NDArray[Any]) -> Codes:
     """(rows,) classes as they are; values as the quarter they fall into."""
     if y.dtype.kind != "f":

@@ -15,7 +15,10 @@ from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields import bilevel
 from rfconv_cli.fields.bilevel import Batch, Gradients, Loss, Params
 
+_LOGITS_LR, _FACTORS_LR = 0.05, 0.005
+
 Progress = Callable[[str, float], None]  # (stage, share done)
+BeginStep = Callable[[int], None]  # what changes from step to step and stands still within one: temperature, noise
 Step = Callable[[Loss, Params, Params, Batch, Batch], Gradients]
 
 
@@ -36,7 +39,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search ends with: detached logits R by name, and the training loss of every tenth of the way."""
+    """What a search ends with: R's parameters by name, detached, and the training loss of every tenth of the way."""
 
     logits: Params
     losses: tuple[float, ...]
@@ -62,24 +65,27 @@ def search(
     settings: Settings,
     generator: torch.Generator,
     progress: Progress,
+    begin_step: BeginStep = lambda step: None,
 ) -> Searched:
     """Descend W and R together; both updates of a step use the same training batch, R and W.
 
     One-level search uses all of `train`; bilevel search halves it, so that R's batches are independent of W's (DARTS).
-    `weights` and `logits` are changed in place by their optimisers (Adam without L2). Raises TrainingError when the
-    loss or R is no longer finite, or when there are too few rows to halve.
+    `weights` and `logits` are changed in place by their optimisers (Adam without L2). `begin_step` is told each step,
+    from 0, before it is taken, so that all losses of one step see one temperature and one draw of noise. Raises
+    TrainingError when the loss or R is no longer finite, or when there are too few rows to halve.
     """
     step = gradient_step(settings)
     lower, upper = _halves(train, generator) if settings.level != "one-level" else (train, train)
     rows_in_step = min(settings.search_batch, len(lower))
     steps = settings.search_steps
     weight_optimiser = torch.optim.Adam(weights.values(), lr=settings.lr)
-    logits_optimiser = torch.optim.Adam(logits.values(), lr=settings.logits_lr)
+    logits_optimiser = torch.optim.Adam(logits.values(), lr=logits_rate(settings))
     schedule = one_cycle(weight_optimiser, settings.lr, steps)
     lower_batches = batches(lower, rows_in_step, generator)
     upper_batches = lower_batches if upper is lower else batches(upper, rows_in_step, generator)
     losses = []
     for done in range(steps):
+        begin_step(done)
         train_batch = next(lower_batches)
         held_out = train_batch if upper is lower else next(upper_batches)
         value, down, up = step(loss, weights, logits, train_batch, held_out)
@@ -92,6 +98,21 @@ def search(
         progress("search", (done + 1) / steps)
     _check_finite(value, *logits.values())
     return Searched({name: r.detach() for name, r in logits.items()}, tuple(losses))
+
+
+def logits_rate(settings: Settings) -> float:
+    """The learning rate of R: as set, else what suits its parameterisation (an embedding turns with small steps)."""
+    if settings.logits_lr is not None:
+        return settings.logits_lr
+    return _FACTORS_LR if settings.parameterisation == "factored" else _LOGITS_LR
+
+
+def temperature_at(step: int, settings: Settings) -> float:
+    """The temperature of a step: from `temperature` at the first to `temperature_end` at the last, geometrically."""
+    start = settings.temperature
+    end = start if settings.temperature_end is None else settings.temperature_end
+    share = step / max(1, settings.search_steps - 1)
+    return float(start * (end / start) ** share)
 
 
 def one_cycle(optimiser: torch.optim.Optimizer, lr: float, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:

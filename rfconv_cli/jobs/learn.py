@@ -25,6 +25,7 @@ from rfconv_cli.judge.compare import compare
 from rfconv_cli.judge.controls import train_controls
 from rfconv_cli.judge.metrics import Resamples
 from rfconv_cli.network.contest import GIVEN, Found, find_fields
+from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
 from rfconv_cli.network.learn import Problem, fit_settings, threads_for, train_on_fields
 from rfconv_cli.network.model import count_parameters
@@ -73,7 +74,7 @@ def learn(
     settings = settings if fields is None else settings_for(fields, settings)
     created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with RunWriter(runs, run_name(created, target)) as writer:
-        learned = _fit_and_judge(prepared, settings, fields, watch, progress)
+        learned = _fit_and_judge(prepared, settings, fields, watch, notice, progress)
         result = result_document(writer.name, prepared.schema, learned.metrics)
         watch.measure("save", lambda: save(writer, prepared, learned, result, settings, created))
         about = {
@@ -95,7 +96,12 @@ def learn(
 
 
 def _fit_and_judge(
-    prepared: Prepared, settings: Settings, given: ReceptiveFields | None, watch: Stopwatch, progress: Progress
+    prepared: Prepared,
+    settings: Settings,
+    given: ReceptiveFields | None,
+    watch: Stopwatch,
+    notice: Notice,
+    progress: Progress,
 ) -> Learned:
     settings = fit_settings(settings, len(prepared.schema.names))
     torch.set_num_threads(threads_for(settings, len(prepared.schema.names)))
@@ -105,6 +111,8 @@ def _fit_and_judge(
     if prepared.groups is not None:
         problem = replace(problem, valid_groups=prepared.groups[prepared.is_in("valid")])
     if given is None:
+        costs = stage_costs(len(problem.train), len(problem.names), problem.outputs, settings)
+        notice(estimate_line(costs, measured_speed()))
         found = watch.measure("search", lambda: find_fields(problem, settings, progress))
     else:
         found = Found(given, GIVEN, ())
@@ -141,6 +149,7 @@ def _about(prepared: Prepared, found: Found, trained: Trained, problem: Problem)
         },
         "source": found.source,
         "contest": [dict(row) for row in found.table],
+        "search": None if found.search is None else found.search.to_json(),
         "rows": {"train": len(problem.train), "valid": len(problem.valid), "test": int(prepared.is_in("test").sum())},
         "split": {"kind": plan.kind, "column": plan.column, "unit": plan.unit},
     }

@@ -21,6 +21,7 @@ from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.screen import by_correlation, by_covariance_shift
 from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.network.gap import SearchRecord
 from rfconv_cli.network.learn import Problem, entropy, search_fields, train_on_fields
 from rfconv_cli.network.train import predict
 
@@ -41,24 +42,30 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The fields that were chosen, by which entry, and the contest's table (empty when there was nothing to choose)."""
+    """The fields that were chosen, by which entry, and the contest's table (empty when there was nothing to choose).
+
+    search: how the search went, where there was one, whether its fields were chosen or not.
+    """
 
     fields: ReceptiveFields
     source: str
     table: tuple[Mapping[str, Any], ...]
+    search: SearchRecord | None = None
 
 
 def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Found:
     """Receptive fields by `settings.source`: from one source, or from all with a contest between them."""
     if settings.source == SEARCHED:
-        return Found(search_fields(problem, settings, progress)[0], SEARCHED, ())
+        fields, record = search_fields(problem, settings, progress)
+        return Found(fields, SEARCHED, (), record)
     entries = starts(problem, settings)
     if settings.source != "contest":
         chosen = next(entry for entry in entries if entry.name == settings.source)
         as_it_is = chosen if chosen.geometry != UNALIGNED else _unaligned(chosen)
         return Found(as_it_is.fields, as_it_is.name, ())
-    searched, _ = search_fields(problem, settings, progress)
-    return contest([*entries, Entry(SEARCHED, searched), _random(problem, settings)], problem, settings, progress)
+    searched, record = search_fields(problem, settings, progress)
+    found = contest([*entries, Entry(SEARCHED, searched), _random(problem, settings)], problem, settings, progress)
+    return replace(found, search=record)
 
 
 def starts(problem: Problem, settings: Settings) -> list[Entry]:

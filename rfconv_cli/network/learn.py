@@ -17,15 +17,16 @@ from torch.func import functional_call
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.bilevel import Batch, Params
-from rfconv_cli.fields.conv import centre_mask
 from rfconv_cli.fields.project import project
-from rfconv_cli.fields.search import Progress, Rows, Searched, search
+from rfconv_cli.fields.search import Progress, Rows, search
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.model import fixed_network, relaxed_network
+from rfconv_cli.network.cost import search_memory
+from rfconv_cli.network.gap import SearchRecord, record
+from rfconv_cli.network.model import FieldNetwork, fixed_network
+from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, screened, settle, split_parameters
 from rfconv_cli.network.train import Trained, loss_value, train_network
 
 _SLOT_VALUES_WORTH_THREADS = 200_000
-_COPIES_OF_R = 6
 
 
 @dataclass(frozen=True)
@@ -64,42 +65,49 @@ def threads_for(settings: Settings, columns: int) -> int:
 
 
 def require_memory(columns: int, settings: Settings, available: int) -> None:
-    """Raises TrainingError out_of_memory when R, its gradient, Adam's two moments and L_c exceed `available` bytes."""
-    depth = 1 if settings.share_fields else settings.layers
-    need = _COPIES_OF_R * depth * (settings.kernel_size - 1) * columns**2 * 4
+    """Raises TrainingError out_of_memory when the search with these settings needs more than `available` bytes."""
+    need = search_memory(columns, settings)
     if need > available:
         raise TrainingError(
             f"the search would need {need / 1e9:.1f} GB for {columns} columns and {settings.kernel_size} slots, "
             f"and {available / 1e9:.1f} GB are free",
-            hint="--source correlation or --source aligned searches nothing; or choose --features, or fewer slots",
+            hint="--parameterisation candidates needs less; --source correlation or --source aligned searches nothing",
             code="out_of_memory",
         )
 
 
-def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, Searched]:
+def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, SearchRecord]:
     """Learn receptive fields on the training rows. Raises TrainingError: out_of_memory beforehand, diverged."""
     require_memory(len(problem.names), settings, psutil.virtual_memory().available)
-    generator = generator_for(settings.seed, "search")
-    network = relaxed_network(len(problem.names), problem.outputs, settings, generator)
-    parameters: Params = dict(network.named_parameters())
-    logits = {name: p for name, p in parameters.items() if name.endswith("logits")}
-    weights = {name: p for name, p in parameters.items() if name not in logits}
+    generator, noise = generator_for(settings.seed, "search"), generator_for(settings.seed, "noise")
+    start = screened(problem.train, settings, np.random.default_rng(entropy(settings.seed, "candidates")))
+    network = relaxed_network(len(problem.names), problem.outputs, settings, generator, start)
+    weights, logits = split_parameters(network)
 
     def loss(weights: Params, logits: Params, batch: Batch) -> torch.Tensor:
         x, y = batch
         return loss_value(functional_call(network, {**weights, **logits}, (x,)), y)
 
-    network.eval()  # no dropout while searching: R should not chase its noise
-    found = search(loss, weights, logits, problem.train, settings, generator, progress)
-    mask = centre_mask(len(problem.names)) if settings.mask_centre else None
-    fields = project(
-        list(found.logits.values()),
+    def begin(step: int) -> None:
+        begin_step(network, step, settings, noise)
+
+    found = search(loss, weights, logits, problem.train, settings, generator, progress, begin)
+    settle(network)
+    fields = _projected(network, problem, settings)
+    return fields, record(found, network, fields, problem.valid, settings)
+
+
+@torch.no_grad()
+def _projected(network: FieldNetwork, problem: Problem, settings: Settings) -> ReceptiveFields:
+    every = logits_of(network)
+    return project(
+        [logits.raw().detach() for logits in every],
         problem.names,
-        mask=mask,
+        mask=every[0].mask,
         distinct=settings.distinct,
-        temperature=settings.temperature,
+        temperature=every[0].temperature,
+        candidates=every[0].candidates,
     )
-    return fields, found
 
 
 def train_on_fields(problem: Problem, fields: ReceptiveFields, settings: Settings, progress: Progress) -> Trained:

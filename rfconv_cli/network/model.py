@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.conv import FixedConv, RelaxedConv, centre_mask
+from rfconv_cli.fields.conv import FixedConv, RelaxedConv
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -73,27 +73,6 @@ class FieldNetwork(nn.Module):
             h = activate(conv(h), self.head.activation)  # (batch, N, channels)
         out: Tensor = self.head(h.flatten(1))
         return out
-
-
-def relaxed_network(columns: int, outputs: int, settings: Settings, generator: torch.Generator) -> FieldNetwork:
-    """The searching network: R starts small and random; one R for all layers, or one for each."""
-    mask = centre_mask(columns) if settings.mask_centre else None
-    shape = (columns, settings.kernel_size - 1, columns)
-    depth = 1 if settings.share_fields else settings.layers
-    logits = [nn.Parameter(torch.randn(shape, generator=generator) * 0.01) for _ in range(depth)]
-    convs = [
-        RelaxedConv(
-            logits[min(i, depth - 1)],
-            settings.channels if i else 1,
-            settings.channels,
-            generator,
-            estimator=settings.estimator,
-            temperature=settings.temperature,
-            mask=mask,
-        )
-        for i in range(settings.layers)
-    ]
-    return FieldNetwork(convs, _head(columns, outputs, settings, generator))
 
 
 def fixed_network(members: Tensor, outputs: int, settings: Settings, generator: torch.Generator) -> FieldNetwork:

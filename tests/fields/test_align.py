@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rfconv_cli.fields.align import align, by_strength, recognise
+from rfconv_cli.fields.align import align, by_strength, recognise, spectral_embedding
 from rfconv_cli.fields.screen import Candidates
 
 
@@ -123,3 +123,22 @@ def test_columns_that_go_with_none_leave_it_unaligned():
     found = candidates(places, period)
     silent = Candidates(found.members, np.where(np.arange(48)[:, None] == 5, 0, found.strength))
     assert align(silent, 5).members.shape == (48, 5)
+
+
+def test_the_spectral_embedding_of_a_ring_is_a_circle_in_its_first_two_coordinates():
+    places, period = CASES["ring"]
+    embedded = spectral_embedding(candidates(places, period))
+    np.testing.assert_allclose(embedded.std(axis=0), 1.0)
+    np.testing.assert_allclose(np.linalg.norm(embedded[:, :2], axis=1), 2**0.5, rtol=1e-3)
+    around = np.unwrap(np.arctan2(embedded[:, 1], embedded[:, 0])[np.argsort(places[:, 0])])
+    np.testing.assert_allclose(np.abs(np.diff(around)), 2 * np.pi / 48, rtol=1e-2)
+
+
+def test_a_graph_in_two_pieces_has_no_spectral_embedding():
+    apart = np.concatenate([grid(20), grid(20) + 1000])
+    assert spectral_embedding(candidates(apart)) is None
+
+
+def test_columns_too_few_for_the_coordinates_have_no_spectral_embedding():
+    assert spectral_embedding(candidates(grid(9))) is None
+    assert spectral_embedding(candidates(grid(10))).shape == (10, 8)

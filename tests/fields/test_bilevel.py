@@ -18,6 +18,7 @@ from rfconv_cli.fields.bilevel import (
     one_level_gradients,
 )
 from rfconv_cli.fields.conv import RelaxedConv, centre_mask
+from rfconv_cli.fields.logits import DenseLogits
 
 N, K, CHANNELS, CLASSES, ROWS = 4, 3, 2, 3, 8
 TOLERANCE = 1e-4
@@ -30,10 +31,11 @@ class TinyNetwork(nn.Module):
     def __init__(self, estimator: str, depth: int) -> None:
         super().__init__()
         draw = torch.Generator().manual_seed(0)
-        logits = nn.Parameter(torch.randn(N, K - 1, N, generator=draw))
+        logits = DenseLogits(N, K - 1, draw, mask=centre_mask(N))
+        with torch.no_grad():
+            logits.values.mul_(100)  # from hardly anything to numbers of size 1
         self.convs = nn.ModuleList(
-            RelaxedConv(logits, CHANNELS if i else 1, CHANNELS, draw, estimator=estimator, mask=centre_mask(N))
-            for i in range(depth)
+            RelaxedConv(logits, CHANNELS if i else 1, CHANNELS, draw, estimator=estimator) for i in range(depth)
         )
         self.head = nn.Parameter(torch.randn(N * CHANNELS, CLASSES, generator=draw) * 0.5)
 
@@ -62,7 +64,7 @@ class Case:
 def case(estimator: str = "softmax", depth: int = 1, dtype: torch.dtype = torch.float64) -> Case:
     network = TinyNetwork(estimator, depth).to(dtype)
     parameters = dict(network.named_parameters())
-    logits = {name: p for name, p in parameters.items() if name.endswith("logits")}
+    logits = {name: p for name, p in parameters.items() if ".logits." in name}
     weights = {name: p for name, p in parameters.items() if name not in logits}
     draw = torch.Generator().manual_seed(1)
 

@@ -20,6 +20,7 @@ from rfconv_cli.fields.conv import (
     straight_through_slots,
     weighted_slots,
 )
+from rfconv_cli.fields.logits import DenseLogits
 
 N, SLOTS, C_IN, C_OUT, BATCH = 5, 2, 3, 2, 4  # SLOTS are the free ones: K − 1
 MASKS = [pytest.param(None, id="free"), pytest.param(centre_mask(N), id="centre masked")]
@@ -36,10 +37,10 @@ def randn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def relaxed(estimator: str, temperature: float = 1.0, mask: torch.Tensor | None = None) -> RelaxedConv:
-    logits = nn.Parameter(randn(N, SLOTS, N, seed=1) * 2)
-    conv = RelaxedConv(logits, C_IN, C_OUT, generator(2), estimator=estimator, temperature=temperature, mask=mask)
-    conv = conv.double()
+    logits = DenseLogits(N, SLOTS, generator(1), temperature=temperature, mask=mask)
+    conv = RelaxedConv(logits, C_IN, C_OUT, generator(2), estimator=estimator).double()
     with torch.no_grad():
+        logits.values.copy_(randn(N, SLOTS, N, seed=1) * 2)
         conv.shared.bias.copy_(randn(C_OUT, seed=3))
     return conv
 
@@ -107,14 +108,14 @@ def test_continuous_field_is_the_softmax_of_r_along_the_columns(mask, temperatur
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_relaxed_convolution_is_the_triple_sum_of_equation_1(mask, temperature):
     conv, x = relaxed("softmax", temperature, mask), randn(BATCH, N, C_IN, seed=4)
-    field = with_identity(softmax_by_hand(conv.logits.detach(), temperature, mask))
+    field = with_identity(softmax_by_hand(conv.logits().detach(), temperature, mask))
     np.testing.assert_allclose(conv(x).detach(), triple_sum(x, field, conv.shared), rtol=1e-11)
 
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_straight_through_convolution_is_the_triple_sum_over_the_argmax(mask):
     conv, x = relaxed("straight-through", 0.7, mask), randn(BATCH, N, C_IN, seed=4)
-    members = torch.from_numpy(softmax_by_hand(conv.logits.detach(), 0.7, mask)).argmax(-1)
+    members = torch.from_numpy(softmax_by_hand(conv.logits().detach(), 0.7, mask)).argmax(-1)
     np.testing.assert_allclose(
         conv(x).detach(), triple_sum(x, with_identity(one_hot(members)), conv.shared), rtol=1e-11
     )
@@ -175,7 +176,7 @@ def test_a_masked_centre_is_never_the_hard_choice():
 def test_a_masked_centre_gets_no_gradient(estimator):
     conv = relaxed(estimator, mask=centre_mask(N))
     conv(randn(BATCH, N, C_IN)).square().sum().backward()
-    assert (conv.logits.grad.diagonal(dim1=0, dim2=2) == 0).all()
+    assert (conv.logits.values.grad.diagonal(dim1=0, dim2=2) == 0).all()
 
 
 def explicit_straight_through(x, logits, mask, temperature):
@@ -257,9 +258,8 @@ def wide_conv(estimator: str) -> tuple[nn.Module, torch.Tensor]:
     if estimator == "fixed":
         members = torch.randint(columns, (columns, slots + 1), generator=generator())
         return FixedConv(members, channels, channels, generator()), x
-    logits = nn.Parameter(torch.randn(columns, slots, columns, generator=generator()))
-    mask = centre_mask(columns)
-    return RelaxedConv(logits, channels, channels, generator(), estimator=estimator, mask=mask), x
+    logits = DenseLogits(columns, slots, generator(), mask=centre_mask(columns))
+    return RelaxedConv(logits, channels, channels, generator(), estimator=estimator), x
 
 
 @pytest.mark.parametrize("estimator", [*ESTIMATORS, "fixed"])

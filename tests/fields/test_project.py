@@ -198,3 +198,46 @@ def test_random_fields_depend_on_the_generator_alone():
     first, again, other = (random_fields(names(9), 4, 1, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def tabled(size: int, columns: int = 7, slots: int = 2, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """R over `size` candidates of each centre, and their table."""
+    draw = torch.Generator().manual_seed(seed)
+    rows = [torch.randperm(columns - 1, generator=draw)[:size] for _ in range(columns)]
+    table = torch.stack([row + (row >= centre) for centre, row in enumerate(rows)])
+    return torch.randn(columns, slots, size, generator=draw) * 2, table
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+@given(seeds, st.integers(2, 6))
+@settings(max_examples=30)
+def test_r_over_candidates_is_projected_as_r_with_all_others_ruled_out(distinct, seed, size):
+    logits, table = tabled(size, seed=seed)
+    dense = torch.full((7, 2, 7), -torch.inf).scatter(2, table.unsqueeze(1).expand_as(logits), logits)
+    given = {"distinct": distinct, "temperature": 0.7, "mask": None}
+    ours = project([logits], names(7), candidates=table, **given)
+    theirs = project([dense], names(7), **given)
+    for array in ("members", "runners_up"):
+        np.testing.assert_array_equal(getattr(ours, array), getattr(theirs, array))
+    for array in ("weights", "runner_up_weights"):
+        np.testing.assert_allclose(getattr(ours, array), getattr(theirs, array), rtol=1e-5)
+
+
+def test_distinct_slots_over_candidates_are_distinct_and_leave_the_centre_out():
+    logits, table = tabled(size=3, slots=3)
+    members = project([logits], names(7), mask=None, distinct=True, temperature=1.0, candidates=table).members[0]
+    assert all(len(set(field)) == 4 for field in members.tolist())
+    np.testing.assert_array_equal(np.sort(members[:, 1:], axis=1), np.sort(table.numpy(), axis=1))
+
+
+def test_a_single_candidate_has_no_runner_up():
+    logits, table = tabled(size=1, slots=1)
+    fields = project([logits], names(7), mask=None, distinct=True, temperature=1.0, candidates=table)
+    assert fields.members[0, :, 1].tolist() == table[:, 0].tolist()
+    assert (fields.runners_up == -1).all()
+
+
+def test_more_distinct_slots_than_candidates_are_refused():
+    logits, table = tabled(size=2, slots=3)
+    with pytest.raises(ValueError, match="3 distinct slots need as many candidates, got 2"):
+        project([logits], names(7), mask=None, distinct=True, temperature=1.0, candidates=table)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from rfconv_cli.fields import screen
-from rfconv_cli.fields.screen import by_correlation, by_covariance_shift, class_codes
+from rfconv_cli.fields.screen import by_correlation, by_covariance_shift, class_codes, mixed
 
 RNG = np.random.default_rng(0)
 
@@ -89,3 +89,48 @@ def test_a_constant_column_goes_with_nothing():
 
 def test_more_candidates_than_columns_are_all_columns():
     assert by_correlation(chain(), 99).members.shape == (12, 11)
+
+
+def mixed_of(size: int, seed: int = 0) -> np.ndarray:
+    x, y = partners()
+    return mixed(x, y, size, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 7, 11, 12, 500])
+def test_mixed_candidates_are_distinct_other_columns_in_order(size):
+    found = mixed_of(size)
+    assert found.shape == (12, min(size, 11))
+    assert found.dtype == np.int64
+    for centre, row in enumerate(found.tolist()):
+        assert row == sorted(set(row))
+        assert centre not in row
+        assert set(row) <= set(range(12))
+
+
+def test_mixed_candidates_hold_what_either_measure_finds_strongest():
+    x, y = partners()
+    x[:, 2] += 2 * x[:, 0]  # a correlation beside the partners that only the target tells of
+    found = mixed(x, y, 4, np.random.default_rng(0))
+    correlated, shifted = by_correlation(x, 2).members, by_covariance_shift(x, y, 1).members
+    for centre in range(12):
+        assert set(correlated[centre]) | set(shifted[centre]) <= set(found[centre])
+
+
+def test_mixed_candidates_share_their_places_a_half_a_third_and_the_rest():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(200, 60)).astype(np.float32), rng.integers(0, 2, 200)
+    found = [mixed(x, y, 12, np.random.default_rng(seed)) for seed in (1, 2)]
+    for centre in range(60):
+        both = set(found[0][centre]) & set(found[1][centre])
+        assert set(by_correlation(x, 6).members[centre]) <= both
+        assert 10 <= len(both) < 12  # six and four do not depend on the draw; two of 49 do
+
+
+def test_mixed_candidates_depend_on_the_generator_alone():
+    assert np.array_equal(mixed_of(6, 1), mixed_of(6, 1))
+    assert not np.array_equal(mixed_of(6, 1), mixed_of(6, 2))
+
+
+def test_in_time_every_other_column_is_drawn():
+    drawn = {(centre, n) for seed in range(200) for centre, row in enumerate(mixed_of(6, seed)) for n in row.tolist()}
+    assert drawn == {(m, n) for m in range(12) for n in range(12) if m != n}

@@ -14,7 +14,7 @@ from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields import search as search_module
 from rfconv_cli.fields.bilevel import Batch, Params
 from rfconv_cli.fields.conv import centre_mask, continuous_field, straight_through_slots, weighted_slots
-from rfconv_cli.fields.search import Rows, Searched, batches, search
+from rfconv_cli.fields.search import Rows, Searched, batches, logits_rate, search, temperature_at
 
 N, CHANNELS = 6, 8
 PARTNER = (3, 5, 4, 1, 0, 2)
@@ -350,3 +350,48 @@ def test_progress_is_told_after_each_step_and_ends_at_one():
 def test_rows_are_taken_in_the_order_of_the_index():
     taken = numbered(5).take(torch.tensor([4, 0, 4]))
     assert taken.x[:, 0].tolist() == [4, 0, 4]
+
+
+@each_level
+def test_a_step_begins_before_any_of_its_losses(level):
+    problem = Planted()
+    seen = []
+    chosen = settings(search_steps=3, **level)
+    search(
+        problem.loss,
+        problem.weights,
+        problem.logits,
+        planted_rows(),
+        chosen,
+        generator(),
+        silent,
+        lambda step: seen.append((step, len(problem.calls))),
+    )
+    each = len(problem.calls) // 3
+    assert seen == [(0, 0), (1, each), (2, 2 * each)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"temperature": 3.0}, [3.0, 3.0, 3.0]),
+        ({"temperature": 4.0, "temperature_end": 1.0}, [4.0, 2.0, 1.0]),
+        ({"temperature_end": 0.01}, [1.0, 0.1, 0.01]),
+        ({"preset": "paper"}, [1.0, 1.0, 1.0]),
+    ],
+)
+def test_the_temperature_goes_geometrically_to_its_end_and_is_constant_without_one(given, expected):
+    chosen = settings(search_steps=3, **given)
+    assert [temperature_at(step, chosen) for step in range(3)] == pytest.approx(expected)
+
+
+def test_a_search_of_one_step_takes_it_at_the_first_temperature():
+    assert temperature_at(0, settings(search_steps=1, temperature=2.0, temperature_end=0.1)) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, 0.05), ({"parameterisation": "factored"}, 0.005), ({"parameterisation": "factored", "logits_lr": 0.2}, 0.2)],
+)
+def test_the_learning_rate_of_r_is_as_set_or_what_suits_its_parameterisation(given, expected):
+    assert logits_rate(Settings(**given)) == expected

@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.func import functional_call
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.conv import centre_mask
 from rfconv_cli.network.model import (
     Head,
     activate,
@@ -19,8 +17,8 @@ from rfconv_cli.network.model import (
     fixed_network,
     linear,
     plain_mlp,
-    relaxed_network,
 )
+from rfconv_cli.network.relaxed import relaxed_network
 
 N, OUTPUTS, ROWS = 6, 3, 5
 depths = pytest.mark.parametrize("layers", [1, 2, 3])
@@ -45,18 +43,6 @@ def rows(columns: int = N) -> torch.Tensor:
     return torch.randn(ROWS, columns, generator=generator(2))
 
 
-def logits_of(network) -> dict[str, torch.nn.Parameter]:
-    return {name: p for name, p in network.named_parameters() if name.endswith("logits")}
-
-
-@depths
-@sharing
-@pytest.mark.parametrize("hidden", [0, 7])
-def test_the_relaxed_network_gives_one_row_of_outputs_for_each_row(layers, share, hidden):
-    network = relaxed_network(N, OUTPUTS, settings(layers=layers, share_fields=share, hidden=hidden), generator())
-    assert network(rows()).shape == (ROWS, OUTPUTS)
-
-
 @depths
 @sharing
 @pytest.mark.parametrize("hidden", [0, 7])
@@ -64,50 +50,6 @@ def test_the_fixed_network_gives_one_row_of_outputs_for_each_row(layers, share, 
     fields = members(1 if share else layers)
     network = fixed_network(fields, OUTPUTS, settings(layers=layers, hidden=hidden), generator())
     assert network(rows()).shape == (ROWS, OUTPUTS)
-
-
-@depths
-@pytest.mark.parametrize(("share", "expected"), [(True, lambda layers: 1), (False, lambda layers: layers)])
-def test_there_is_one_r_for_all_layers_or_one_for_each(layers, share, expected):
-    network = relaxed_network(N, OUTPUTS, settings(layers=layers, share_fields=share), generator())
-    assert [r.shape for r in logits_of(network).values()] == [(N, 2, N)] * expected(layers)
-
-
-def test_a_shared_r_put_in_by_name_reaches_every_layer():
-    network = relaxed_network(N, OUTPUTS, settings(layers=3), generator()).eval()
-    other = torch.randn(N, 2, N, generator=generator(9))
-    by_name = functional_call(network, {"convs.0.logits": other}, (rows(),))
-    with torch.no_grad():
-        network.convs[0].logits.copy_(other)
-    assert torch.equal(by_name, network(rows()))
-
-
-@depths
-@sharing
-@pytest.mark.parametrize("estimator", ["softmax", "straight-through"])
-def test_every_r_feels_the_loss(layers, share, estimator):
-    chosen = settings(layers=layers, share_fields=share, estimator=estimator, activation="gelu")
-    network = relaxed_network(N, OUTPUTS, chosen, generator())
-    network(rows()).square().sum().backward()
-    assert all(r.grad.any() for r in logits_of(network).values())
-
-
-@depths
-@sharing
-def test_the_hard_search_network_is_the_fixed_network_on_its_argmax(layers, share):
-    chosen = settings(layers=layers, share_fields=share, estimator="straight-through")
-    searching = relaxed_network(N, OUTPUTS, chosen, generator()).eval()
-    centres = torch.arange(N).unsqueeze(1)
-    chosen_members = [torch.cat([centres, (r + centre_mask(N)).argmax(-1)], 1) for r in logits_of(searching).values()]
-    final = fixed_network(torch.stack(chosen_members), OUTPUTS, chosen, generator(1)).eval()
-    weights = {name: p for name, p in searching.state_dict().items() if not name.endswith("logits")}
-    final.load_state_dict(weights)
-    torch.testing.assert_close(searching(rows()), final(rows()))
-
-
-def test_the_paper_preset_lets_the_centre_into_free_slots():
-    network = relaxed_network(N, OUTPUTS, settings(mask_centre=False), generator())
-    assert all(conv.mask is None for conv in network.convs)
 
 
 def test_each_layer_of_a_fixed_network_has_its_own_fields():

@@ -1,0 +1,184 @@
+"""What a run will cost, stage by stage, before it starts: work, memory, and about how long on this machine.
+
+Counts come from the shapes alone; seconds from two timings of some milliseconds and constants measured once on one CPU
+core. They tell a coffee from a night, not 10 s from 20.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from rfconv_cli.config import Settings
+
+_FLOAT, _INT = 4, 8  # bytes
+_STEP_SECONDS = 1.2e-3  # a training step of a tiny network: dispatch, not arithmetic
+_ASSIGNMENT_SECONDS = 5e-5  # one centre's assignment, of 20 rounds for each of two alignments
+_ROUNDS = 40
+_ENTRIES = 6  # of the contest
+_GATHERED = 1 << 21  # numbers of one block of candidates, see fields.candidates
+_COPIES = {"dense": 6, "candidates": 6, "factored": 4}  # of R: itself, gradient, L_c, L_c's gradient; Adam's two
+_COPIES_OF_FACTORS = 4  # the parameters, their gradients, Adam's two moments
+_COPIES_WITH_NOISE = 2  # the noise, and R + noise
+_PASSES = {"one-level": 1, "first-order": 2, "second-order": 4}  # gradients of a step, in units of the first
+_R_TOUCHED = 25  # times each number of R is read or written in a step: softmax, its gradient, Adam
+_VALUE_TOUCHED = 12  # the same for each value inside the network
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """One stage. products: floating-point operations in matrix products; numbers: read or written one by one;
+    seconds_besides: what costs time whatever the size (steps, assignments); memory: bytes at its peak, roughly."""
+
+    stage: str
+    products: float
+    numbers: float
+    seconds_besides: float
+    memory: int
+
+    def seconds(self, speed: "Speed") -> float:
+        """About how long the stage takes."""
+        return self.products / speed.products + self.numbers / speed.numbers + self.seconds_besides
+
+
+@dataclass(frozen=True)
+class Speed:
+    """products: floating-point operations a second in matrix products; numbers: numbers a second, one by one."""
+
+    products: float
+    numbers: float
+
+
+def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tuple[StageCost, ...]:
+    """The stages that `settings` ask for, in order: screen, align, search, choose, train, controls.
+
+    rows: training rows. An upper bound where training may stop early.
+    """
+    contest = settings.source == "contest"
+    training = _training(rows, columns, outputs, settings)
+    shown = settings.contest_epochs / settings.epochs
+    controls = settings.random_draws + 2  # correlation fields and the MLP
+    stages = [
+        *([_screen(rows, columns), _align(columns)] if settings.source != "searched" else []),
+        *([_search(columns, outputs, settings)] if contest or settings.source == "searched" else []),
+        *([_times(training, "choose", _ENTRIES * shown)] if contest else []),
+        training,
+        _times(training, "controls", controls),
+    ]
+    return tuple(stages)
+
+
+def search_memory(columns: int, settings: Settings) -> int:
+    """Bytes that the search holds at its peak: the copies of R that its parameterisation keeps, and a batch's values.
+
+    dense: R, its gradient, L_c and that one's gradient, Adam's two moments, each N² numbers a slot. candidates: the
+    same of Q columns, their table and a block of gathered values. factored: no moments of R; its parameters are few.
+    """
+    depth = 1 if settings.share_fields else settings.layers
+    slots = settings.kernel_size - 1
+    copies = _COPIES[settings.parameterisation] + (_COPIES_WITH_NOISE if settings.estimator == "gumbel" else 0)
+    numbers = copies * depth * slots * columns * _width(columns, settings)
+    numbers += settings.search_batch * columns * _values_each(settings)
+    table = 0
+    if settings.parameterisation == "candidates":
+        numbers += _GATHERED
+        table = columns * _width(columns, settings)
+    elif settings.parameterisation == "factored":
+        numbers += _COPIES_OF_FACTORS * depth * (columns + slots * settings.rank) * settings.rank
+    return numbers * _FLOAT + table * _INT
+
+
+def measured_speed() -> Speed:
+    """The speed of this machine with the present number of threads, in about 20 ms."""
+    square, flat = torch.ones(256, 256), torch.ones(1 << 20)
+    return Speed(
+        products=2 * 256**3 / _fastest(lambda: square @ square), numbers=2 * len(flat) / _fastest(lambda: flat * flat)
+    )
+
+
+def estimate_line(costs: Sequence[StageCost], speed: Speed) -> str:
+    """One line for the user, such as "about 40 s and 0.2 GB: search 25 s, controls 10 s"; none below 1 s."""
+    seconds = {cost.stage: cost.seconds(speed) for cost in costs}
+    memory = max(cost.memory for cost in costs)
+    parts = ", ".join(f"{stage} {_duration(value)}" for stage, value in seconds.items() if value >= 1)
+    return f"about {_duration(sum(seconds.values()))} and {memory / 1e9:.1f} GB" + (f": {parts}" if parts else "")
+
+
+def _screen(rows: int, columns: int) -> StageCost:
+    ranking = 20.0 * rows * columns
+    return StageCost("screen", 6.0 * rows * columns**2, ranking + 30.0 * columns**2, 0.0, 4 * rows * columns * _FLOAT)
+
+
+def _align(columns: int) -> StageCost:
+    eigen = 20.0 * min(columns, 500) ** 2 * columns
+    assigning = _ROUNDS * columns * _ASSIGNMENT_SECONDS
+    return StageCost("align", eigen, 0.0, assigning, 4 * min(columns, 500) ** 2 * _INT)
+
+
+def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
+    batch, slots = settings.search_batch, settings.kernel_size - 1
+    width = _width(columns, settings)
+    steps = settings.search_steps * _PASSES[settings.level]
+    inputs = 1 + (settings.layers - 1) * settings.channels  # channels into all layers
+    dense_products = 2 if settings.estimator == "softmax" else 1
+    onto_r = 2.0 * dense_products * slots * columns * width * batch * inputs
+    if settings.parameterisation == "factored":
+        onto_r += 6.0 * slots * columns**2 * settings.rank
+    depth = 1 if settings.share_fields else settings.layers
+    products = onto_r + 6.0 * batch * _weights_used(columns, outputs, settings)
+    numbers = _R_TOUCHED * depth * slots * columns * width + _VALUE_TOUCHED * batch * columns * _values_each(settings)
+    besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
+    return StageCost("search", steps * products, float(steps * numbers), besides, search_memory(columns, settings))
+
+
+def _training(rows: int, columns: int, outputs: int, settings: Settings) -> StageCost:
+    steps = max(1, rows // settings.batch_size) * settings.epochs
+    batch = min(rows, settings.batch_size)
+    values = batch * columns * _values_each(settings)
+    products = 6.0 * batch * _weights_used(columns, outputs, settings)
+    weights = columns * settings.channels * (settings.hidden or outputs)
+    memory = (3 * values + 5 * weights + 2 * rows * columns) * _FLOAT
+    numbers = float(_VALUE_TOUCHED * (values + weights))
+    besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
+    return StageCost("train", steps * products, steps * numbers, besides, memory)
+
+
+def _times(cost: StageCost, stage: str, times: float) -> StageCost:
+    return StageCost(stage, times * cost.products, times * cost.numbers, times * cost.seconds_besides, cost.memory)
+
+
+def _width(columns: int, settings: Settings) -> int:
+    """Q: columns that one slot chooses from."""
+    if settings.parameterisation == "candidates":
+        return min(columns - 1, max(settings.candidates, settings.kernel_size - 1))
+    return columns
+
+
+def _values_each(settings: Settings) -> int:
+    """Values inside the network for each row and column: slots and channels of all layers."""
+    first, others = settings.kernel_size + settings.channels, (settings.kernel_size + 1) * settings.channels
+    return first + (settings.layers - 1) * others
+
+
+def _weights_used(columns: int, outputs: int, settings: Settings) -> float:
+    """Multiply-adds of one row's forward pass behind the slots."""
+    first = settings.kernel_size * settings.channels
+    convs = columns * (first + (settings.layers - 1) * first * settings.channels)
+    return float(convs + columns * settings.channels * (settings.hidden or outputs) + settings.hidden * outputs)
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    work()
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,116 @@
+"""The preflight: memory by its formula, work that grows as the method does, and the line that is printed."""
+
+import pytest
+
+from rfconv_cli.config import Settings, from_values
+from rfconv_cli.errors import TrainingError
+from rfconv_cli.network.cost import Speed, StageCost, estimate_line, measured_speed, search_memory, stage_costs
+from rfconv_cli.network.learn import require_memory
+
+GB = 10**9
+
+
+def settings(**changes) -> Settings:
+    return from_values({"kernel_size": 9} | changes)
+
+
+def test_a_dense_r_takes_six_copies_and_a_batch():
+    need = search_memory(5000, settings())
+    assert need == pytest.approx(6 * 8 * 5000**2 * 4, rel=0.02)
+    assert need > 6 * 8 * 5000**2 * 4
+
+
+def test_own_fields_for_each_layer_take_as_many_r_as_layers():
+    one, three = (search_memory(5000, settings(layers=3, share_fields=share)) for share in (True, False))
+    assert three - one == 2 * 6 * 8 * 5000**2 * 4
+
+
+@pytest.mark.parametrize("parameterisation", ["dense", "candidates", "factored"])
+def test_noise_takes_two_more_copies(parameterisation):
+    without, drawn = (
+        search_memory(5000, settings(parameterisation=parameterisation, estimator=estimator))
+        for estimator in ("straight-through", "gumbel")
+    )
+    width = 32 if parameterisation == "candidates" else 5000
+    assert drawn - without == 2 * 8 * 5000 * width * 4
+
+
+def test_a_factored_r_carries_no_moments_of_its_own():
+    dense, factored = (search_memory(5000, settings(parameterisation=p)) for p in ("dense", "factored"))
+    assert factored / dense == pytest.approx(4 / 6, abs=0.02)
+
+
+def test_candidates_take_memory_in_proportion_to_the_columns():
+    small, large = (search_memory(n, settings(parameterisation="candidates")) for n in (20_000, 40_000))
+    assert large < 2.01 * small
+    assert large < search_memory(40_000, settings()) / 100
+
+
+def test_more_candidates_than_columns_are_not_paid_for():
+    few = settings(parameterisation="candidates", candidates=512)
+    assert search_memory(40, few) == search_memory(40, few.model_copy(update={"candidates": 39}))
+
+
+@pytest.mark.parametrize(("parameterisation", "fits"), [("dense", False), ("factored", False), ("candidates", True)])
+def test_what_does_not_fit_is_refused_and_candidates_are_the_way_out(parameterisation, fits):
+    chosen = settings(parameterisation=parameterisation)
+    if fits:
+        require_memory(20_000, chosen, available=8 * GB)
+        return
+    with pytest.raises(TrainingError, match="20000 columns") as caught:
+        require_memory(20_000, chosen, available=8 * GB)
+    assert caught.value.code == "out_of_memory"
+    assert "--parameterisation candidates" in str(caught.value.hint)
+
+
+def test_the_stages_are_those_that_the_source_asks_for():
+    def stages(**changes) -> list[str]:
+        return [cost.stage for cost in stage_costs(1000, 50, 3, settings(**changes))]
+
+    assert stages() == ["screen", "align", "search", "choose", "train", "controls"]
+    assert stages(source="searched") == ["search", "train", "controls"]
+    assert stages(source="correlation") == ["screen", "align", "train", "controls"]
+
+
+def work(stage: str, columns: int = 1000, **changes) -> float:
+    costs = {cost.stage: cost for cost in stage_costs(5000, columns, 3, settings(source="contest", **changes))}
+    return costs[stage].products
+
+
+def test_dense_work_grows_with_the_square_of_the_columns_and_candidates_with_the_columns():
+    assert 3.4 < work("search", 16_000) / work("search", 8000) <= 4
+    assert work("search", 16_000, parameterisation="candidates") == pytest.approx(
+        2 * work("search", 8000, parameterisation="candidates"), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(("level", "times"), [("first-order", 2), ("second-order", 4)])
+def test_bilevel_work_is_counted_in_gradients(level, times):
+    assert work("search", level=level) == times * work("search")
+
+
+def test_controls_are_the_draws_and_two_more_trainings():
+    assert work("controls", random_draws=3) == 5 * work("train")
+
+
+def test_the_contest_is_six_short_trainings():
+    assert work("choose", epochs=40, contest_epochs=10) == pytest.approx(6 * work("train", epochs=40) / 4)
+
+
+def test_seconds_are_products_numbers_and_what_comes_on_top():
+    assert StageCost("search", 4e9, 3e8, 0.5, 0).seconds(Speed(products=1e9, numbers=1e8)) == pytest.approx(7.5)
+
+
+def test_the_line_tells_the_total_the_memory_and_the_stages_worth_a_second():
+    costs = [StageCost("screen", 0, 0, 0.2, GB), StageCost("search", 0, 0, 40, 2 * GB), StageCost("train", 0, 0, 7, 0)]
+    assert estimate_line(costs, Speed(1, 1)) == "about 47 s and 2.0 GB: search 40 s, train 7 s"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.1, "1 s"), (99, "99 s"), (150, "2 min"), (9000, "2.5 h")])
+def test_durations_are_told_in_a_unit_that_fits(seconds, said):
+    assert f"about {said} and" in estimate_line([StageCost("search", 0, 0, seconds, 0)], Speed(1, 1))
+
+
+def test_a_machine_multiplies_at_some_speed():
+    speed = measured_speed()
+    assert 1e6 < speed.numbers < speed.products < 1e15
