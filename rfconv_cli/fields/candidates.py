@@ -12,6 +12,12 @@ import torch
 from torch import Tensor
 
 _BLOCK_NUMBERS = 1 << 21  # gathered numbers at a time
+_NEARLY_ALL = 3  # with more candidates than a third of the columns, one dense product is faster than many gathers
+
+
+def worth_gathering(columns: int, size: int) -> bool:
+    """Whether a table of `size` candidates each is cheaper to gather than to write out over all columns."""
+    return _NEARLY_ALL * size < columns
 
 
 def over_all_columns(logits: Tensor, candidates: Tensor, columns: int) -> Tensor:

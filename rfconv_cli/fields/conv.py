@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rfconv_cli.fields.candidates import over_all_columns, straight_through_candidates, weighted_candidates
+from rfconv_cli.fields.candidates import (
+    over_all_columns,
+    straight_through_candidates,
+    weighted_candidates,
+    worth_gathering,
+)
 from rfconv_cli.fields.logits import Logits
-
-_NEARLY_ALL = 3  # with more candidates than a third of the columns, one dense product is faster than many gathers
 
 
 def gather_slots(x: Tensor, members: Tensor) -> Tensor:
@@ -157,7 +160,7 @@ class RelaxedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits, table = self.logits(), self.logits.candidates
-        if table is not None and _NEARLY_ALL * table.shape[1] >= x.shape[1]:
+        if table is not None and not worth_gathering(x.shape[1], table.shape[1]):
             logits, table = over_all_columns(logits, table, x.shape[1]), None
         free = self._free_slots(x, logits, table)  # (batch, N, K−1, C_in)
         out: Tensor = self.shared(torch.cat([x.unsqueeze(2), free], dim=2))  # (batch, N, C_out)

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 import torch
 
 from rfconv_cli.config import Settings
+from rfconv_cli.fields.candidates import worth_gathering
 
 _FLOAT, _INT = 4, 8  # bytes
+_AT_REST = 400_000_000  # bytes of the program with its libraries, before any table
 _STEP_SECONDS = 1.2e-3  # a training step of a tiny network: dispatch, not arithmetic
 _ASSIGNMENT_SECONDS = 5e-5  # one centre's assignment, of 20 rounds for each of two alignments
 _ROUNDS = 40
 _ENTRIES = 6  # of the contest
+_SCREENED = 1 << 24  # pairs of columns of one block, see fields.screen
 _GATHERED = 1 << 21  # numbers of one block of candidates, see fields.candidates
-_COPIES = {"dense": 6, "candidates": 6, "factored": 4}  # of R: itself, gradient, L_c, L_c's gradient; Adam's two
-_COPIES_OF_FACTORS = 4  # the parameters, their gradients, Adam's two moments
+_PREDICTED = 1 << 20  # cells of one block of rows, see network.train
+_COPIES = {"dense": 7, "candidates": 7, "factored": 4}  # of R: it, its gradient, L_c, L_c's gradient; three of Adam
+_COPIES_OF_WEIGHTS = 4  # W, its gradient, Adam's two moments; the same for the factors of R
 _COPIES_WITH_NOISE = 2  # the noise, and R + noise
 _PASSES = {"one-level": 1, "first-order": 2, "second-order": 4}  # gradients of a step, in units of the first
 _R_TOUCHED = 25  # times each number of R is read or written in a step: softmax, its gradient, Adam
@@ -70,22 +74,24 @@ def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tu
 
 
 def search_memory(columns: int, settings: Settings) -> int:
-    """Bytes that the search holds at its peak: the copies of R that its parameterisation keeps, and a batch's values.
+    """Bytes that the search holds at its peak: the copies of R that its parameterisation keeps, W's, a batch's values.
 
-    dense: R, its gradient, L_c and that one's gradient, Adam's two moments, each N² numbers a slot. candidates: the
-    same of Q columns, their table and a block of gathered values. factored: no moments of R; its parameters are few.
+    dense: R, its gradient, L_c and that one's gradient, Adam's two moments and its scratch, each N² numbers a slot.
+    candidates: the same of Q columns, their table and a block of gathered values. factored: nothing of Adam's.
     """
     depth = 1 if settings.share_fields else settings.layers
     slots = settings.kernel_size - 1
     copies = _COPIES[settings.parameterisation] + (_COPIES_WITH_NOISE if settings.estimator == "gumbel" else 0)
     numbers = copies * depth * slots * columns * _width(columns, settings)
-    numbers += settings.search_batch * columns * _values_each(settings)
+    rows = max(settings.search_batch, min(1024, _PREDICTED // columns))
+    numbers += rows * columns * _values_each(settings)
+    numbers += _COPIES_OF_WEIGHTS * columns * settings.channels * max(1, settings.hidden)
     table = 0
     if settings.parameterisation == "candidates":
         numbers += _GATHERED
         table = columns * _width(columns, settings)
     elif settings.parameterisation == "factored":
-        numbers += _COPIES_OF_FACTORS * depth * (columns + slots * settings.rank) * settings.rank
+        numbers += _COPIES_OF_WEIGHTS * depth * (columns + slots * settings.rank) * settings.rank
     return numbers * _FLOAT + table * _INT
 
 
@@ -100,14 +106,15 @@ def measured_speed() -> Speed:
 def estimate_line(costs: Sequence[StageCost], speed: Speed) -> str:
     """One line for the user, such as "about 40 s and 0.2 GB: search 25 s, controls 10 s"; none below 1 s."""
     seconds = {cost.stage: cost.seconds(speed) for cost in costs}
-    memory = max(cost.memory for cost in costs)
+    memory = _AT_REST + max(cost.memory for cost in costs)
     parts = ", ".join(f"{stage} {_duration(value)}" for stage, value in seconds.items() if value >= 1)
     return f"about {_duration(sum(seconds.values()))} and {memory / 1e9:.1f} GB" + (f": {parts}" if parts else "")
 
 
 def _screen(rows: int, columns: int) -> StageCost:
     ranking = 20.0 * rows * columns
-    return StageCost("screen", 6.0 * rows * columns**2, ranking + 30.0 * columns**2, 0.0, 4 * rows * columns * _FLOAT)
+    memory = 4 * (rows * columns + min(columns**2, _SCREENED)) * _FLOAT
+    return StageCost("screen", 6.0 * rows * columns**2, ranking + 30.0 * columns**2, 0.0, memory)
 
 
 def _align(columns: int) -> StageCost:
@@ -149,10 +156,9 @@ def _times(cost: StageCost, stage: str, times: float) -> StageCost:
 
 
 def _width(columns: int, settings: Settings) -> int:
-    """Q: columns that one slot chooses from."""
-    if settings.parameterisation == "candidates":
-        return min(columns - 1, max(settings.candidates, settings.kernel_size - 1))
-    return columns
+    """Numbers of R that one slot works on: the candidates where they are gathered, else all columns."""
+    size = max(settings.candidates, settings.kernel_size - 1)
+    return size if settings.parameterisation == "candidates" and worth_gathering(columns, size) else columns
 
 
 def _values_each(settings: Settings) -> int:

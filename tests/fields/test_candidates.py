@@ -134,7 +134,7 @@ def test_both_ways_to_run_a_convolution_over_candidates_agree(estimator, columns
     conv = RelaxedConv(logits, C, 3, generator(1), estimator=estimator).double()
     found = []
     for threshold in (0, 1000):  # never dense, always dense
-        monkeypatch.setattr("rfconv_cli.fields.conv._NEARLY_ALL", threshold)
+        monkeypatch.setattr(module, "_NEARLY_ALL", threshold)
         x = randn(BATCH, columns, C, seed=4).requires_grad_()
         out = conv(x)
         found.append((out, *torch.autograd.grad(out.pow(2).sum(), [x, logits.values])))

@@ -14,15 +14,15 @@ def settings(**changes) -> Settings:
     return from_values({"kernel_size": 9} | changes)
 
 
-def test_a_dense_r_takes_six_copies_and_a_batch():
+def test_a_dense_r_takes_seven_copies_and_what_the_network_needs():
     need = search_memory(5000, settings())
-    assert need == pytest.approx(6 * 8 * 5000**2 * 4, rel=0.02)
-    assert need > 6 * 8 * 5000**2 * 4
+    assert need == pytest.approx(7 * 8 * 5000**2 * 4, rel=0.06)
+    assert need > 7 * 8 * 5000**2 * 4
 
 
 def test_own_fields_for_each_layer_take_as_many_r_as_layers():
     one, three = (search_memory(5000, settings(layers=3, share_fields=share)) for share in (True, False))
-    assert three - one == 2 * 6 * 8 * 5000**2 * 4
+    assert three - one == 2 * 7 * 8 * 5000**2 * 4
 
 
 @pytest.mark.parametrize("parameterisation", ["dense", "candidates", "factored"])
@@ -37,7 +37,7 @@ def test_noise_takes_two_more_copies(parameterisation):
 
 def test_a_factored_r_carries_no_moments_of_its_own():
     dense, factored = (search_memory(5000, settings(parameterisation=p)) for p in ("dense", "factored"))
-    assert factored / dense == pytest.approx(4 / 6, abs=0.02)
+    assert factored / dense == pytest.approx(4 / 7, abs=0.03)
 
 
 def test_candidates_take_memory_in_proportion_to_the_columns():
@@ -47,8 +47,8 @@ def test_candidates_take_memory_in_proportion_to_the_columns():
 
 
 def test_more_candidates_than_columns_are_not_paid_for():
-    few = settings(parameterisation="candidates", candidates=512)
-    assert search_memory(40, few) == search_memory(40, few.model_copy(update={"candidates": 39}))
+    some, many = (settings(parameterisation="candidates", candidates=size) for size in (39, 512))
+    assert search_memory(40, some) == search_memory(40, many)
 
 
 @pytest.mark.parametrize(("parameterisation", "fits"), [("dense", False), ("factored", False), ("candidates", True)])
@@ -103,7 +103,7 @@ def test_seconds_are_products_numbers_and_what_comes_on_top():
 
 def test_the_line_tells_the_total_the_memory_and_the_stages_worth_a_second():
     costs = [StageCost("screen", 0, 0, 0.2, GB), StageCost("search", 0, 0, 40, 2 * GB), StageCost("train", 0, 0, 7, 0)]
-    assert estimate_line(costs, Speed(1, 1)) == "about 47 s and 2.0 GB: search 40 s, train 7 s"
+    assert estimate_line(costs, Speed(1, 1)) == "about 47 s and 2.4 GB: search 40 s, train 7 s"
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.1, "1 s"), (99, "99 s"), (150, "2 min"), (9000, "2.5 h")])
