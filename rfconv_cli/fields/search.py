@@ -76,8 +76,7 @@ def search(
     """
     step = gradient_step(settings)
     lower, upper = _halves(train, generator) if settings.level != "one-level" else (train, train)
-    rows_in_step = min(settings.search_batch, len(lower))
-    steps = settings.search_steps
+    rows_in_step, steps = min(settings.search_batch, len(lower)), settings.search_steps
     weight_optimiser = torch.optim.Adam(weights.values(), lr=settings.lr)
     logits_optimiser = torch.optim.Adam(logits.values(), lr=logits_rate(settings))
     schedule = one_cycle(weight_optimiser, settings.lr, steps)

@@ -110,12 +110,7 @@ def _fit_and_judge(
     problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
     if prepared.groups is not None:
         problem = replace(problem, valid_groups=prepared.groups[prepared.is_in("valid")])
-    if given is None:
-        costs = stage_costs(len(problem.train), len(problem.names), problem.outputs, settings)
-        notice(estimate_line(costs, measured_speed()))
-        found = watch.measure("search", lambda: find_fields(problem, settings, progress))
-    else:
-        found = Found(given, GIVEN, ())
+    found = Found(given, GIVEN, ()) if given is not None else _find(problem, settings, watch, notice, progress)
     fields = found.fields
     trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
     controls = watch.measure("controls", lambda: train_controls(problem, settings, progress))
@@ -137,6 +132,13 @@ def _fit_and_judge(
     return Learned(
         model, predicted, scores | {"groups": communities(fields)} | _about(prepared, found, trained, problem)
     )
+
+
+def _find(problem: Problem, settings: Settings, watch: Stopwatch, notice: Notice, progress: Progress) -> Found:
+    """The fields, after a line on what finding them and all that follows will cost."""
+    costs = stage_costs(len(problem.train), len(problem.names), problem.outputs, settings)
+    notice(estimate_line(costs, measured_speed()))
+    return watch.measure("search", lambda: find_fields(problem, settings, progress))
 
 
 def _about(prepared: Prepared, found: Found, trained: Trained, problem: Problem) -> dict[str, Any]:

@@ -68,10 +68,11 @@ def require_memory(columns: int, settings: Settings, available: int) -> None:
     """Raises TrainingError out_of_memory when the search with these settings needs more than `available` bytes."""
     need = search_memory(columns, settings)
     if need > available:
+        fewer = "" if settings.parameterisation == "candidates" else "--parameterisation candidates needs less; "
         raise TrainingError(
             f"the search would need {need / 1e9:.1f} GB for {columns} columns and {settings.kernel_size} slots, "
             f"and {available / 1e9:.1f} GB are free",
-            hint="--parameterisation candidates needs less; --source correlation or --source aligned searches nothing",
+            hint=f"{fewer}--source correlation or aligned searches nothing; or choose --features, or fewer slots",
             code="out_of_memory",
         )
 

@@ -542,6 +542,29 @@ def test_the_unit_of_a_regression_target_does_not_change_its_score(tmp_path, uni
     assert scaled["rmse"] == pytest.approx(plain["rmse"] * unit, rel=0.02)
 
 
+@pytest.mark.parametrize("parameterisation", ["dense", "candidates", "factored"])
+def test_a_run_tells_how_its_search_went(tmp_path, parameterisation):
+    run = learned(save(sensors(), tmp_path), "state", parameterisation=parameterisation, estimator="gumbel")
+    told = run.json("metrics.json")["search"]
+    assert (told["parameterisation"], told["estimator"], told["level"]) == (parameterisation, "gumbel", "one-level")
+    assert told["gap"] == pytest.approx(told["relaxed"] - told["discrete"])
+
+
+def test_what_a_search_will_cost_is_said_beforehand(tmp_path):
+    told: list[str] = []
+    settings = from_values(QUICK)
+    learn(
+        save(sensors(), tmp_path),
+        "state",
+        settings,
+        tmp_path / "runs",
+        told.append,
+        lambda stage, _: told.append(stage),
+    )
+    (line,) = [i for i, text in enumerate(told) if text.startswith("about ") and " GB" in text]
+    assert line < told.index("search")
+
+
 # --- failing
 
 

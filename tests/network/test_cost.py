@@ -114,3 +114,9 @@ def test_durations_are_told_in_a_unit_that_fits(seconds, said):
 def test_a_machine_multiplies_at_some_speed():
     speed = measured_speed()
     assert 1e6 < speed.numbers < speed.products < 1e15
+
+
+def test_a_search_over_candidates_is_not_told_to_use_candidates():
+    with pytest.raises(TrainingError) as caught:
+        require_memory(20_000, settings(parameterisation="candidates"), available=1000)
+    assert "candidates" not in str(caught.value.hint)

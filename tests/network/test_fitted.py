@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from rfconv_cli.config import PRESETS, Settings
-from rfconv_cli.fields.search import Searched
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs, empty_model
+from rfconv_cli.network.gap import SearchRecord
 from rfconv_cli.network.learn import (
     Problem,
     entropy,
@@ -63,7 +63,7 @@ class Learned:
     """All that comes out of one run of the method."""
 
     fields: ReceptiveFields
-    searched: Searched
+    searched: SearchRecord
     trained: Trained
     model: FittedModel
 
@@ -82,6 +82,8 @@ VARIANTS = {
     "paper": PRESETS["paper"] | {"preset": "paper", "layers": 2},
     "softmax": {"estimator": "softmax", "level": "first-order"},
     "three layers": {"layers": 3, "share_fields": False, "dropout": 0.3},
+    "candidates by Gumbel": {"parameterisation": "candidates", "candidates": 3, "estimator": "gumbel"},
+    "factored": {"parameterisation": "factored", "rank": 3, "estimator": "softmax", "temperature_end": 0.1},
     "second order": {"level": "second-order", "hyper_gradient": "finite-difference", "layers": 2},
 }
 each_variant = pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
