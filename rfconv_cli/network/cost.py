@@ -26,7 +26,8 @@ _COPIES = {"dense": 7, "candidates": 7, "factored": 4}  # of R: it, its gradient
 _COPIES_OF_WEIGHTS = 4  # W, its gradient, Adam's two moments; the same for the factors of R
 _COPIES_WITH_NOISE = 2  # the noise, and R + noise
 _PASSES = {"one-level": 1, "first-order": 2, "second-order": 4}  # gradients of a step, in units of the first
-_R_TOUCHED = 25  # times each number of R is read or written in a step: softmax, its gradient, Adam
+_R_TOUCHED = 90  # what a number of R costs in a step, in numbers: softmax, its gradient and Adam, from slow memory
+_GATHER_TOUCHED = 25  # the same for each value of a candidate that is gathered
 _VALUE_TOUCHED = 12  # the same for each value inside the network
 
 
@@ -135,6 +136,8 @@ def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
     depth = 1 if settings.share_fields else settings.layers
     products = onto_r + 6.0 * batch * _weights_used(columns, outputs, settings)
     numbers = _R_TOUCHED * depth * slots * columns * width + _VALUE_TOUCHED * batch * columns * _values_each(settings)
+    if width < columns:
+        numbers += _GATHER_TOUCHED * columns * width * batch * inputs
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
     return StageCost("search", steps * products, float(steps * numbers), besides, search_memory(columns, settings))
 
