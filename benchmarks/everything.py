@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from benchmarks import marks, results
+from rfconv_cli.errors import UsageError, nearest
 
 HERE = Path(__file__).parent
 RESULTS, REPORT = HERE / "results", HERE / "RESULTS.md"
@@ -31,7 +32,18 @@ Say = Callable[[str], None]
 
 
 def run(data: Path, cache: Path, only: Collection[str], known: Collection[str], say: Say) -> list[str]:
-    """Run the suite, or `only` some of it; returns the benchmarks that failed. known: the commands there are."""
+    """Run the suite, or `only` some of it; returns the benchmarks that failed. known: the commands there are.
+
+    Raises UsageError where `only` names none of the suite's.
+    """
+    for name in only:
+        if name not in SUITE:
+            close = nearest(name, SUITE)
+            raise UsageError(
+                f"the suite has no {name!r}; the nearest are {', '.join(close)}",
+                hint=f"--only {close[0]}",
+                code="unknown_benchmark",
+            )
     failed = []
     for name, arguments in SUITE.items():
         if name not in known or (only and name not in only):

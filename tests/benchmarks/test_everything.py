@@ -80,6 +80,12 @@ def test_only_what_is_asked_for_is_run(suite: Path) -> None:
     assert everything.run(suite, suite / "cache", ("demo",), {"demo", "speed"}, lambda _: None) == []
 
 
+def test_an_unknown_benchmark_is_refused_before_anything_runs(suite: Path) -> None:
+    with pytest.raises(UsageError, match="nearest are demo"):
+        everything.run(suite, suite / "cache", ("demoo",), {"demo", "speed"}, lambda _: None)
+    assert (suite / "RESULTS.md").read_text() == REPORT
+
+
 def test_every_command_of_the_suite_but_the_plants_exists() -> None:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert set(everything.SUITE) - {"plants", "null"} <= known
