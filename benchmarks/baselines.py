@@ -1,6 +1,7 @@
 """The baselines of each benchmark: boosting, a random forest and an RBF SVM on the rows and split of a `Case`.
 
-Their settings are fixed here and nothing is chosen, so they are fitted on the training and the validation rows.
+Their settings are fixed here and nothing is chosen, so they are fitted on the training and the validation rows. One
+thread unless `threads` is set: on a machine with other work, LightGBM's threads wait for each other (20 times slower).
 """
 
 import importlib.util
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import NDArray
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
@@ -48,7 +48,7 @@ def baseline_lines(case: Case, given: Mapping[str, Any], out: Path | None) -> li
     settings = settings_of(case, given)
     prepared = prepare(read_table(case.table), case.target, settings, lambda _: None)
     lines = []
-    for name, model in models(prepared, case.seed, settings.threads or cpu_count()).items():
+    for name, model in models(prepared, case.seed, settings.threads or 1).items():
         start = time.perf_counter()
         found = fitted_scores(model, prepared)
         seconds = time.perf_counter() - start
