@@ -1,4 +1,5 @@
 # make demo: set up, then learn, evaluate and export fields from a real weather table. make test: set up, then test.
+# make bench DATA=folder: the whole benchmark suite (many hours), then the tables of benchmarks/RESULTS.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -21,7 +22,9 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks --help
+	@test -n "$(DATA)" || { echo "name the folder of the data files (benchmarks/RESULTS.md lists them): make bench DATA=..."; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks all "$(DATA)"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,1 +1,1 @@
-"""Benchmarks: plants, MNIST and speed; each prints one JSON line per result."""
+"""Benchmarks: plants, real tables, MNIST and speed; each prints one JSON line per result."""

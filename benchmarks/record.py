@@ -13,8 +13,8 @@ from joblib import cpu_count
 from rfconv_cli import __version__
 
 
-def emit(out: Path | None, benchmark: str, **values: Any) -> None:
-    """Print one result as a JSON line, and append it to `out` when given."""
+def emit(out: Path | None, benchmark: str, **values: Any) -> dict[str, Any]:
+    """Print one result as a JSON line, and append it to `out` when given. Returns the line as read back."""
     line = {"benchmark": benchmark, **values, "date": f"{dt.date.today():%Y-%m-%d}", "machine": machine()}
     text = json.dumps(line, ensure_ascii=False)
     print(text, flush=True)
@@ -22,6 +22,8 @@ def emit(out: Path | None, benchmark: str, **values: Any) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
+    read: dict[str, Any] = json.loads(text)
+    return read
 
 
 def machine() -> dict[str, Any]:

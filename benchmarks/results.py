@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.record import lines
 
-_NOT_SHOWN = ("benchmark", "machine", "settings", "date")
+_NOT_SHOWN = ("benchmark", "machine", "settings", "date", "split", "measure", "stages", "r2_interval", "folds")
 
 
 def markdown(files: Sequence[Path]) -> str:
@@ -23,7 +23,7 @@ def _table(name: str, rows: Sequence[dict[str, Any]]) -> str:
     keys = [key for key in rows[0] if key not in _NOT_SHOWN]
     head = [f"### {name}", "", f"| {' | '.join(keys)} |", f"|{'---|' * len(keys)}"]
     body = [f"| {' | '.join(_cell(row.get(key)) for key in keys)} |" for row in rows]
-    if len(rows) > 1 and "seed" in keys:
+    if len(rows) > 1 and len({row["seed"] for row in rows if "seed" in row}) == len(rows):
         means = [_mean([row.get(key) for row in rows]) if key != "seed" else "**mean**" for key in keys]
         body.append(f"| {' | '.join(means)} |")
     machines = {f"{row['date']}, {row['machine']['cores']} cores, torch {row['machine']['torch']}" for row in rows}
@@ -37,6 +37,8 @@ def _mean(values: Sequence[Any]) -> str:
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
