@@ -1,1 +1,1 @@
-"""Benchmarks: plants, MNIST and speed; each prints one JSON line per result."""
+"""Benchmarks: planted structures, tables without any, MNIST and speed; each prints one JSON line per result."""

@@ -9,6 +9,8 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Benchmarks;
 
 Out = Annotated[Path | None, typer.Option("--out", help="Append the results to this file of JSON lines.")]
 Cache = Annotated[Path, typer.Option("--cache", help="Folder for tables and runs made on the way.")]
+Rows = Annotated[int, typer.Option(help="Rows of each table.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of learn; may be repeated.")]
 DEFAULT_CACHE = Path("benchmarks/cache")
 
 
@@ -25,6 +27,35 @@ def mnist(
     from benchmarks.mnist import run
 
     run(data, cache, list(range(seeds)), draws, source, out)
+
+
+@app.command()
+def plants(
+    draws: Annotated[int, typer.Option(help="Draws of each family; of every five, two are correlation-free.")] = 5,
+    family: Annotated[list[str], typer.Option(help="ring, grid, random-graph, interactions; may be repeated.")] = [],  # noqa: B006
+    rows: Rows = 4000,
+    given: Set = [],  # noqa: B006
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Planted structures: accuracy beside the true fields', and how many of the true neighbours were found."""
+    from benchmarks.plant_runs import FAMILIES, parse_settings, run
+
+    run(family or list(FAMILIES), draws, rows, parse_settings(given), cache, out)
+
+
+@app.command()
+def null(
+    draws: Annotated[int, typer.Option(help="Tables without structure; every other one has its target shuffled.")] = 40,
+    rows: Rows = 4000,
+    given: Set = [],  # noqa: B006
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Tables in which no fields help: how often rfconv says that some do."""
+    from benchmarks.plant_runs import parse_settings, run_null
+
+    run_null(draws, rows, parse_settings(given), cache, out)
 
 
 @app.command()
