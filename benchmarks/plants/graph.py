@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.plants.motifs import cancelling_noise, tilted_motifs, with_motifs
 from benchmarks.plants.table import Floats, Ints, Planted, neutral_names
 
-_FIRST_LEAK, _LEAK_RATIO = 0.6, 0.7
+_FIRST_LEAK, _LEAK_RATIO = -0.6, 0.8  # negative, since the motifs by themselves make members correlate below 0
 
 
 def random_graph(
@@ -22,7 +22,7 @@ def random_graph(
     """Slot k of column m is π_k(m), each π_k a random derangement. Each row holds one motif in one column's field.
 
     Every column is a member of K fields, once in each slot. The noise of a column is white noise to which the members
-    of its field leak in, slot by slot weaker: 0.6, 0.42, 0.29, 0.21 … The class is which motif.
+    of its field leak in, slot by slot weaker: −0.6, −0.48, −0.38, −0.31 … The class is which motif.
     sensors, kernel_size, classes, strength, tilt, correlated: as in `ring`.
     Raises ValueError when there are more classes than shapes to tell apart, too few sensors to draw fields from, or
         motifs too strong to cancel.
