@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.plants.motifs import cancelling_noise, tilted_motifs, with_motifs
+from benchmarks.plants.motifs import tilted_motifs, told, uncorrelated, with_motifs
 from benchmarks.plants.table import Bools, Floats, Ints, Planted, neutral_names
 
 FieldShape = Literal["cross", "square"]
@@ -34,7 +34,7 @@ def ring(
     tilt: how far the motifs' means differ, as a share of strength; at 0 no linear model sees the class at all.
     smoothness: weight of the two next sensors in the noise, below 0.5 (there its alternating sum is free of noise,
         and a network can read the class off that); 0 makes the noise white, so that correlation tells little.
-    correlated: False makes correlation carry nothing, by `cancelling_noise` instead of smooth one.
+    correlated: False makes correlation carry nothing: a motif in every field, see `uncorrelated`, and no smooth noise.
     Raises ValueError when there are more classes than shapes to tell apart, fewer sensors than slots, noise without a
         floor, or motifs too strong to cancel.
     """
@@ -48,8 +48,10 @@ def ring(
     start = rng.integers(sensors, size=rows)
     stretches = (np.arange(sensors)[:, None] + np.arange(kernel_size)) % sensors  # (N, K)
     white = rng.standard_normal((rows, sensors))
-    noise = _smooth_on_ring(white, smoothness) if correlated else cancelling_noise(white, stretches, motifs)
-    on_ring = with_motifs(noise, stretches[start], motifs[y])
+    if correlated:
+        on_ring = with_motifs(_smooth_on_ring(white, smoothness), stretches[start], motifs[y])
+    else:
+        on_ring = uncorrelated(white, stretches, motifs, y, rng)
 
     place = rng.permutation(sensors)  # column m stands at place[m] of the ring
     column = np.argsort(place)
@@ -63,9 +65,11 @@ def ring(
         real=np.ones(members.shape, bool),
         slots=tuple(f"{offset:+d}" if offset else "centre" for offset in offsets),
         description=(
-            f"{sensors} sensors on a ring, columns shuffled. Each row is {_noise(correlated, 'the ring')}, plus one of "
-            f"{classes} motifs over {kernel_size} sensors in a row, at a random place. The class is which motif. "
-            "The ring may be walked either way round: slots all mirrored are as true."
+            f"{sensors} sensors on a ring, columns shuffled. "
+            + told(
+                correlated, "smooth along the ring", f"{classes} motifs over {kernel_size} sensors in a row", "place"
+            )
+            + " The ring may be walked either way round: slots all mirrored are as true."
         ),
     )
 
@@ -102,9 +106,11 @@ def grid(
     fields, real = _grid_fields(height, width, steps)
     inside = fields[real.all(axis=1)]  # (places inside, K)
     white = rng.standard_normal((rows, height * width))
-    smooth = _smooth_on_grid(white.reshape(rows, height, width), smoothness).reshape(rows, -1)
-    noise = smooth if correlated else cancelling_noise(white, inside, motifs)
-    on_grid = with_motifs(noise, inside[rng.integers(len(inside), size=rows)], motifs[y])
+    if correlated:
+        smooth = _smooth_on_grid(white.reshape(rows, height, width), smoothness).reshape(rows, -1)
+        on_grid = with_motifs(smooth, inside[rng.integers(len(inside), size=rows)], motifs[y])
+    else:
+        on_grid = uncorrelated(white, inside, motifs, y, rng)
 
     place = rng.permutation(height * width)  # column m stands at place[m] of the grid
     return Planted(
@@ -115,9 +121,9 @@ def grid(
         real=real[place],
         slots=("centre", *(f"{down:+d},{right:+d}" for down, right in steps[1:].tolist())),
         description=(
-            f"{height} × {width} sensors on a grid, columns shuffled. Each row is {_noise(correlated, 'the grid')}, "
-            f"plus one of {classes} motifs over a {shape} of {len(steps)} sensors, at a random place inside. The "
-            "class is which motif. The grid may be turned and mirrored: slots all turned alike are as true."
+            f"{height} × {width} sensors on a grid, columns shuffled. "
+            + told(correlated, "smooth along the grid", f"{classes} motifs over a {shape} of sensors", "place inside")
+            + " The grid may be turned and mirrored: slots all turned alike are as true."
         ),
     )
 
@@ -157,7 +163,3 @@ def _centre_first(kernel_size: int) -> list[int]:
     """Steps along a line from the centre, the centre first: 5 gives 0, −2, −1, 1, 2."""
     steps = range(-((kernel_size - 1) // 2), kernel_size // 2 + 1)
     return [0, *(step for step in steps if step)]
-
-
-def _noise(correlated: bool, along: str) -> str:
-    return f"noise, smooth along {along}" if correlated else "noise that cancels the pooled correlation"

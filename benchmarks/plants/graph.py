@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.plants.motifs import cancelling_noise, tilted_motifs, with_motifs
+from benchmarks.plants.motifs import tilted_motifs, told, uncorrelated, with_motifs
 from benchmarks.plants.table import Floats, Ints, Planted, neutral_names
 
 _FIRST_LEAK, _LEAK_RATIO = -0.6, 0.8  # negative, since the motifs by themselves make members correlate below 0
@@ -36,18 +36,20 @@ def random_graph(
     y = rng.integers(classes, size=rows)
     members = _random_members(sensors, kernel_size, rng)
     white = rng.standard_normal((rows, sensors))
-    noise = _leaked(white, members) if correlated else cancelling_noise(white, members, motifs)
-    kind = "that leaks from a field's members to its centre" if correlated else "that cancels the pooled correlation"
+    if correlated:
+        x = with_motifs(_leaked(white, members), members[rng.integers(sensors, size=rows)], motifs[y])
+    else:
+        x = uncorrelated(white, members, motifs, y, rng)
     return Planted(
-        x=with_motifs(noise, members[rng.integers(sensors, size=rows)], motifs[y]),
+        x=x,
         y=y,
         names=neutral_names(sensors),
         members=members,
         real=np.ones(members.shape, bool),
         slots=("centre", *(f"permutation {k}" for k in range(1, kernel_size))),
         description=(
-            f"{sensors} columns with fields of {kernel_size} drawn at random, each column once in each slot. Each row "
-            f"is noise {kind}, plus one of {classes} motifs in the field of a random column. The class is which motif."
+            f"{sensors} columns with fields of {kernel_size} drawn at random, each column once in each slot. "
+            + told(correlated, "leaking from a field's members to its centre", f"{classes} motifs", "column's field")
         ),
     )
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from benchmarks.plants import grid, interactions, null_additive, random_graph, ring, shuffled
-from benchmarks.plants.motifs import cancelling_noise
+from benchmarks.plants.motifs import uncorrelated
 
 ROWS = 4000
 PLANTS = {"ring": ring, "grid": grid, "random graph": random_graph, "interactions": interactions}
@@ -72,9 +73,27 @@ def test_correlation_carries_the_neighbours(plant):
 
 
 @every_motif_plant
-def test_without_correlation_no_two_columns_correlate_beyond_chance(plant):
-    found, _ = correlations(plant(0, ROWS, correlated=False).x)
+@pytest.mark.parametrize("ranked", [False, True], ids=["values", "ranks"])
+def test_without_correlation_no_two_columns_correlate_beyond_chance(plant, ranked):
+    x = plant(0, ROWS, correlated=False).x
+    found, _ = correlations(rankdata(x, axis=0) if ranked else x)
     assert np.abs(found).max() < 5 / ROWS**0.5
+
+
+@every_motif_plant
+def test_without_correlation_the_neighbours_correlate_no_more_than_the_others(plant):
+    planted = plant(0, 10 * ROWS, correlated=False)
+    for x in (planted.x, rankdata(planted.x, axis=0)):
+        true, others = split(*correlations(x), planted.fellows())
+        assert np.mean(np.abs(true)) < 1.2 * np.mean(np.abs(others))
+
+
+@every_motif_plant
+def test_without_correlation_no_columns_mean_tells_the_class(plant):
+    planted = plant(0, ROWS, correlated=False)
+    parts = [planted.x[planted.y == code] for code in range(4)]
+    scores = [np.abs(part.mean(axis=0)) / part.std(axis=0) * len(part) ** 0.5 for part in parts]
+    assert np.max(scores) < 5
 
 
 @every_motif_plant
@@ -140,8 +159,11 @@ def test_a_random_graph_has_each_column_once_in_each_slot():
 
 
 def test_motifs_too_strong_to_cancel_are_refused():
+    rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="too strong"):
-        cancelling_noise(np.zeros((2, 2)), np.array([[0, 1]]), np.array([[2.0, 2.0], [-2.0, -2.0]]))
+        uncorrelated(
+            np.zeros((2, 2)), np.array([[0, 1]]), np.array([[2.0, 2.0], [-2.0, -2.0]]), np.zeros(2, np.int64), rng
+        )
 
 
 @pytest.mark.parametrize(
