@@ -1,1 +1,1 @@
-"""Benchmarks: plants, real tables, MNIST and speed; each prints one JSON line per result."""
+"""Benchmarks: plants, tables without structure, real tables, MNIST, speed; each prints a JSON line per result."""

@@ -21,6 +21,7 @@ Folds = Annotated[int, typer.Option(min=1, max=5, help="How many of the five fol
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated.")]
 Preset = Annotated[Literal["default", "paper"], typer.Option(help="Where unset settings come from.")]
 Parts = Annotated[What, typer.Option("--what", help="Run rfconv, the baselines, or both.")]
+Rows = Annotated[int, typer.Option(help="Rows of each table.")]
 DEFAULT_CACHE = Path("benchmarks/cache")
 
 
@@ -152,6 +153,35 @@ def ablation(
     from benchmarks.ablation import run
 
     run(data, seeds, row or (), table or (), parsed(given or ()), cache, out)
+
+
+@app.command()
+def plants(
+    draws: Annotated[int, typer.Option(help="Draws of each family; of every five, two are correlation-free.")] = 5,
+    family: Annotated[list[str], typer.Option(help="ring, grid, random-graph, interactions; may be repeated.")] = [],  # noqa: B006
+    rows: Rows = 4000,
+    given: Set = None,
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Planted structures: accuracy beside the true fields', and how many of the true neighbours were found."""
+    from benchmarks.plant_runs import FAMILIES, run
+
+    run(family or list(FAMILIES), draws, rows, parsed(given or ()), cache, out)
+
+
+@app.command()
+def null(
+    draws: Annotated[int, typer.Option(help="Tables without structure; every other one has its target shuffled.")] = 40,
+    rows: Rows = 4000,
+    given: Set = None,
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Tables in which no fields help: how often rfconv says that some do."""
+    from benchmarks.plant_runs import run_null
+
+    run_null(draws, rows, parsed(given or ()), cache, out)
 
 
 @app.command()
