@@ -45,7 +45,7 @@ class Cnn(nn.Module):
             self.conv.weight.copy_(torch.randn(self.conv.weight.shape, generator=generator) * (2.0 / 9) ** 0.5)
             nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         features = settings.channels * SIDE * SIDE
-        self.head = Head(features, [], CLASSES, settings.dropout, settings.activation, generator)
+        self.head = Head(features, [], CLASSES, settings, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(torch.relu(self.conv(x.view(-1, 1, SIDE, SIDE))).flatten(1))

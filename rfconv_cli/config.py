@@ -45,9 +45,21 @@ class Settings(BaseModel):
     kernel_size: int = _setting(5, "Network", "K: slots of a receptive field, centre included.", ge=2, le=512)
     channels: int = _setting(16, "Network", "Channels of each convolution layer.", ge=1, le=4096)
     layers: int = _setting(1, "Network", "Convolution layers.", ge=1, le=32)
-    hidden: int = _setting(128, "Network", "Units of the hidden layer after the fields; 0: none.", ge=0, le=65536)
+    hidden: int = _setting(256, "Network", "Units of the hidden layer after the fields; 0: none.", ge=0, le=65536)
+    heads: int = _setting(
+        8,
+        "Network",
+        "Heads that share the hidden units out, 8 or more each, and predict together.",
+        ge=1,
+        le=256,
+    )
+    embedding: Literal["none", "piecewise-linear"] = _setting(
+        "piecewise-linear", "Network", "What a number becomes before the fields: itself, or a vector by its bin."
+    )
+    bins: int = _setting(32, "Network", "Bins of the piecewise-linear embedding, for each column.", ge=1, le=1024)
+    embedding_size: int = _setting(16, "Network", "Numbers that the embedding makes of one.", ge=1, le=256)
     activation: Literal["relu", "gelu"] = _setting("relu", "Network", "Nonlinearity.")
-    dropout: float = _setting(0.1, "Network", "Dropout before the last layer of the final network.", ge=0, lt=1)
+    dropout: float = _setting(0.3, "Network", "Dropout before each dense layer of the final network.", ge=0, lt=1)
     share_fields: bool = _setting(True, "Network", "All layers use the same receptive fields.")
 
     source: Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction"] = _setting(
@@ -88,9 +100,9 @@ class Settings(BaseModel):
     )
 
     epochs: int = _setting(40, "Training", "Most passes over the training rows for the final network.", ge=1)
-    batch_size: int = _setting(128, "Training", "Rows of a training step.", ge=1)
+    batch_size: int = _setting(64, "Training", "Rows of a training step.", ge=1)
     lr: float = _setting(2e-3, "Training", "Largest learning rate of W.", gt=0)
-    weight_decay: float = _setting(0.01, "Training", "Decoupled weight decay of W in the final network.", ge=0)
+    weight_decay: float = _setting(0.3, "Training", "Decoupled weight decay of W in the final network.", ge=0)
     patience: int = _setting(8, "Training", "Stop after so many epochs without a better validation loss.", ge=1)
 
     random_draws: int = _setting(5, "Judging", "Random-field networks to compare with.", ge=1, le=100)
@@ -115,6 +127,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "distinct": False,
         "share_fields": False,
         "hidden": 0,
+        "heads": 1,
+        "embedding": "none",
         "dropout": 0.0,
         "weight_decay": 0.0,
     },

@@ -32,6 +32,10 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         channels: int | None = None,
         layers: int | None = None,
         hidden: int | None = None,
+        heads: int | None = None,
+        embedding: str | None = None,
+        bins: int | None = None,
+        embedding_size: int | None = None,
         dropout: float | None = None,
         activation: str | None = None,
         share_fields: bool | None = None,
@@ -65,6 +69,10 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.channels = channels
         self.layers = layers
         self.hidden = hidden
+        self.heads = heads
+        self.embedding = embedding
+        self.bins = bins
+        self.embedding_size = embedding_size
         self.dropout = dropout
         self.activation = activation
         self.share_fields = share_fields

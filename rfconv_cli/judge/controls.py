@@ -10,7 +10,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.network.contest import correlation_entry
-from rfconv_cli.network.learn import Problem, entropy, generator_for, train_on_fields
+from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, train_on_fields
 from rfconv_cli.network.model import count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.train import Trained, train_network
 
@@ -44,10 +44,11 @@ def train_on_correlation_fields(problem: Problem, settings: Settings, progress: 
 
 
 def train_plain_mlp(problem: Problem, settings: Settings, progress: Progress) -> Trained:
-    """Dense layers with about as many parameters as the network on fields."""
+    """Dense layers with about as many parameters as the network on fields, on the same embedding."""
     generator = generator_for(settings.seed, "mlp")
     columns = len(problem.names)
     members = torch.zeros(1, columns, settings.kernel_size, dtype=torch.int64)
-    size = count_parameters(fixed_network(members, problem.outputs, settings, generator))
-    network = plain_mlp(columns, problem.outputs, size, settings, generator)
+    edges = edges_for(problem, settings)
+    size = count_parameters(fixed_network(members, problem.outputs, settings, generator, edges))
+    network = plain_mlp(columns, problem.outputs, size, settings, generator, edges)
     return train_network(network, problem.train, problem.valid, settings, generator, progress)

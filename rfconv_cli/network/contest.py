@@ -10,20 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.align import Alignment, align, by_strength
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.screen import by_correlation, by_covariance_shift
-from rfconv_cli.fields.search import Progress, Rows
+from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.gap import SearchRecord
 from rfconv_cli.network.learn import Problem, entropy, search_fields, train_on_fields
-from rfconv_cli.network.train import predict
+from rfconv_cli.network.train import predict, row_losses
 
 CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
 SEARCHED, RANDOM, GIVEN = "searched", "random", "given"
@@ -155,12 +152,4 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
 def _valid_losses(entry: Entry, problem: Problem, settings: Settings) -> NDArray[np.float64]:
     short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
     trained = train_on_fields(problem, entry.fields, short, lambda *_: None)
-    return np.asarray(_row_losses(predict(trained.network, problem.valid.x), problem.valid).double().numpy())
-
-
-@torch.no_grad()
-def _row_losses(outputs: Tensor, rows: Rows) -> Tensor:
-    """The training loss of each row: cross-entropy or squared error. outputs (rows, outputs) → (rows,)."""
-    if rows.y.is_floating_point():
-        return (outputs[:, 0] - rows.y).square()
-    return F.cross_entropy(outputs, rows.y, reduction="none")
+    return np.asarray(row_losses(predict(trained.network, problem.valid.x), problem.valid.y).double().numpy())

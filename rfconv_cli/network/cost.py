@@ -85,7 +85,7 @@ def search_memory(columns: int, settings: Settings) -> int:
     copies = _COPIES[settings.parameterisation] + (_COPIES_WITH_NOISE if settings.estimator == "gumbel" else 0)
     numbers = copies * depth * slots * columns * _width(columns, settings)
     rows = max(settings.search_batch, min(1024, _PREDICTED // columns))
-    numbers += rows * columns * _values_each(settings)
+    numbers += rows * columns * _values_each(settings, inputs=1)
     numbers += _COPIES_OF_WEIGHTS * columns * settings.channels * max(1, settings.hidden)
     table = 0
     if settings.parameterisation == "candidates":
@@ -134,8 +134,10 @@ def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
     if settings.parameterisation == "factored":
         onto_r += 6.0 * slots * columns**2 * settings.rank
     depth = 1 if settings.share_fields else settings.layers
-    products = onto_r + 6.0 * batch * _weights_used(columns, outputs, settings)
-    numbers = _R_TOUCHED * depth * slots * columns * width + _VALUE_TOUCHED * batch * columns * _values_each(settings)
+    products = onto_r + 6.0 * batch * _weights_used(columns, outputs, settings, inputs=1)
+    numbers = _R_TOUCHED * depth * slots * columns * width + _VALUE_TOUCHED * batch * columns * _values_each(
+        settings, inputs=1
+    )
     if width < columns:
         numbers += _GATHER_TOUCHED * columns * width * batch * inputs
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
@@ -145,9 +147,12 @@ def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
 def _training(rows: int, columns: int, outputs: int, settings: Settings) -> StageCost:
     steps = max(1, rows // settings.batch_size) * settings.epochs
     batch = min(rows, settings.batch_size)
-    values = batch * columns * _values_each(settings)
-    products = 6.0 * batch * _weights_used(columns, outputs, settings)
-    weights = columns * settings.channels * (settings.hidden or outputs)
+    embedded = settings.embedding != "none"
+    inputs = settings.embedding_size if embedded else 1
+    embedding = settings.bins * settings.embedding_size if embedded else 0  # weights of a column
+    values = batch * columns * (_values_each(settings, inputs) + (settings.bins + inputs if embedded else 0))
+    products = 6.0 * batch * (_weights_used(columns, outputs, settings, inputs) + columns * embedding)
+    weights = columns * (settings.channels * (settings.hidden or outputs) + embedding)
     memory = (3 * values + 5 * weights + 2 * rows * columns) * _FLOAT
     numbers = float(_VALUE_TOUCHED * (values + weights))
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
@@ -164,16 +169,16 @@ def _width(columns: int, settings: Settings) -> int:
     return size if settings.parameterisation == "candidates" and worth_gathering(columns, size) else columns
 
 
-def _values_each(settings: Settings) -> int:
-    """Values inside the network for each row and column: slots and channels of all layers."""
-    first, others = settings.kernel_size + settings.channels, (settings.kernel_size + 1) * settings.channels
+def _values_each(settings: Settings, inputs: int) -> int:
+    """Values inside the network for each row and column: slots and channels of all layers. inputs: of the first one."""
+    first, others = settings.kernel_size * inputs + settings.channels, (settings.kernel_size + 1) * settings.channels
     return first + (settings.layers - 1) * others
 
 
-def _weights_used(columns: int, outputs: int, settings: Settings) -> float:
-    """Multiply-adds of one row's forward pass behind the slots."""
-    first = settings.kernel_size * settings.channels
-    convs = columns * (first + (settings.layers - 1) * first * settings.channels)
+def _weights_used(columns: int, outputs: int, settings: Settings, inputs: int) -> float:
+    """Multiply-adds of one row's forward pass behind the first slots. inputs: channels that enter the first layer."""
+    first, others = (settings.kernel_size * settings.channels * entering for entering in (inputs, settings.channels))
+    convs = columns * (first + (settings.layers - 1) * others)
     return float(convs + columns * settings.channels * (settings.hidden or outputs) + settings.hidden * outputs)
 
 

@@ -86,5 +86,7 @@ def decode_outputs(raw: Tensor, encoding: Encoding, outputs: int) -> NDArray[np.
 
 def empty_model(encoding: Encoding, fields: ReceptiveFields, outputs: int, settings: Settings) -> FittedModel:
     """A model of the right shape with untrained weights, to load saved ones into."""
-    network = fixed_network(torch.tensor(fields.members), outputs, settings, torch.Generator())
+    embedded = settings.embedding == "piecewise-linear"
+    edges = torch.zeros(len(fields.names), settings.bins + 1) if embedded else None
+    network = fixed_network(torch.tensor(fields.members), outputs, settings, torch.Generator(), edges)
     return FittedModel(encoding, fields, network.eval(), outputs)

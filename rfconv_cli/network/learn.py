@@ -12,6 +12,7 @@ import psutil
 import torch
 from joblib import cpu_count
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.func import functional_call
 
 from rfconv_cli.config import Settings
@@ -21,6 +22,7 @@ from rfconv_cli.fields.project import project
 from rfconv_cli.fields.search import Progress, Rows, search
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.cost import search_memory
+from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.gap import SearchRecord, record
 from rfconv_cli.network.model import FieldNetwork, fixed_network
 from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, screened, settle, split_parameters
@@ -85,7 +87,7 @@ def search_fields(problem: Problem, settings: Settings, progress: Progress) -> t
     network = relaxed_network(len(problem.names), problem.outputs, settings, generator, start)
     weights, logits = split_parameters(network)
 
-    def loss(weights: Params, logits: Params, batch: Batch) -> torch.Tensor:
+    def loss(weights: Params, logits: Params, batch: Batch) -> Tensor:
         x, y = batch
         return loss_value(functional_call(network, {**weights, **logits}, (x,)), y)
 
@@ -114,8 +116,14 @@ def _projected(network: FieldNetwork, problem: Problem, settings: Settings) -> R
 def train_on_fields(problem: Problem, fields: ReceptiveFields, settings: Settings, progress: Progress) -> Trained:
     """A fresh network on fixed fields. Same seed, same initial kernel and head, whatever the fields."""
     generator = generator_for(settings.seed, "final")
-    network = fixed_network(torch.tensor(fields.members), problem.outputs, settings, generator)
+    edges = edges_for(problem, settings)
+    network = fixed_network(torch.tensor(fields.members), problem.outputs, settings, generator, edges)
     return train_network(network, problem.train, problem.valid, settings, generator, progress)
+
+
+def edges_for(problem: Problem, settings: Settings) -> Tensor | None:
+    """The bin edges of the embedding that the settings ask for, from the training rows; None for plain numbers."""
+    return bin_edges(problem.train.x, settings.bins) if settings.embedding == "piecewise-linear" else None
 
 
 def entropy(seed: int, purpose: str) -> int:

@@ -1,4 +1,4 @@
-"""The network around the convolutions: fields, then a head. One body for the relaxed and the fixed kind."""
+"""The network around the convolutions: embedding, fields, a head. One body for the relaxed and the fixed kind."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.conv import FixedConv, RelaxedConv
+from rfconv_cli.network.embed import PiecewiseLinear
+
+_UNITS_OF_A_HEAD = 8  # at least: with fewer, dropout leaves a head too little to learn with
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -22,36 +25,45 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 
 
 class Head(nn.Module):
-    """Dense layers over all positions and channels. (batch, features) → (batch, outputs). hidden 0: linear."""
+    """Dense layers over all positions and channels, the last of them split into heads that each predict for themselves.
+
+    (batch, features) → (batch, heads, outputs). hidden: units of each hidden layer; the last one's are shared out among
+    the heads, so that an ensemble costs what one network does (after TabM, Gorishniy et al. 2024). No hidden layer: one
+    linear head. Dropout falls on what enters each layer.
+    """
 
     def __init__(
         self,
         features: int,
         hidden: Sequence[int],
         outputs: int,
-        dropout: float,
-        activation: str,
+        settings: Settings,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        widths = [features, *hidden]
+        self.heads, last = _heads(hidden[-1], settings) if hidden else (1, features)
+        widths = [features, *hidden[:-1], *([last * self.heads] if hidden else [])]
         self.hidden = nn.ModuleList(linear(a, b, generator) for a, b in itertools.pairwise(widths))
-        self.out = linear(widths[-1], outputs, generator)
-        with torch.no_grad():
-            self.out.weight.mul_(0.1)  # starts near the prior of the classes, whatever the width
-        self.dropout = dropout
-        self.activation = activation
+        # starts near the prior of the classes, whatever the width
+        kernel = torch.randn(self.heads, last, outputs, generator=generator) * (0.1 * (2.0 / last) ** 0.5)
+        self.kernel = nn.Parameter(kernel)
+        self.bias = nn.Parameter(torch.zeros(self.heads, 1, outputs))
+        self.dropout = settings.dropout
+        self.activation = settings.activation
         self.generator = generator
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
-            x = activate(layer(x), self.activation)
-        if self.training and self.dropout:
-            # torch's own dropout draws from the global state; ours from the generator it was given
-            keep = torch.rand(x.shape, generator=self.generator) >= self.dropout
-            x = x * keep / (1 - self.dropout)
-        out: Tensor = self.out(x)
-        return out
+            x = activate(layer(self._dropped(x)), self.activation)
+        apart = self._dropped(x).unflatten(1, (self.heads, -1)).transpose(0, 1)  # (heads, batch, units of a head)
+        return torch.baddbmm(self.bias, apart, self.kernel).transpose(0, 1)
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        if not (self.training and self.dropout):
+            return x
+        # torch's own dropout draws from the global state; ours from the generator it was given
+        keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=self.generator)
+        return x * keep.div_(1 - self.dropout)
 
 
 def activate(x: Tensor, activation: str) -> Tensor:
@@ -60,40 +72,73 @@ def activate(x: Tensor, activation: str) -> Tensor:
 
 
 class FieldNetwork(nn.Module):
-    """Convolution layers over receptive fields, then a head. (batch, N) → (batch, outputs)."""
+    """Embedding, where there is one; convolution layers over receptive fields; a head.
 
-    def __init__(self, convs: Sequence[FixedConv | RelaxedConv], head: Head) -> None:
+    (batch, N) → (batch, heads, outputs). Without convolutions it is an MLP on the same numbers.
+    """
+
+    def __init__(
+        self, convs: Sequence[FixedConv | RelaxedConv], head: Head, embedding: PiecewiseLinear | None = None
+    ) -> None:
         super().__init__()
+        self.embedding = embedding
         self.convs = nn.ModuleList(convs)
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x.unsqueeze(2)  # (batch, N, 1)
+        h = x.unsqueeze(2) if self.embedding is None else self.embedding(x)  # (batch, N, C_in)
         for conv in self.convs:
             h = activate(conv(h), self.head.activation)  # (batch, N, channels)
         out: Tensor = self.head(h.flatten(1))
         return out
 
 
-def fixed_network(members: Tensor, outputs: int, settings: Settings, generator: torch.Generator) -> FieldNetwork:
-    """The final network on given fields. members (D, N, K) int64, D 1 or the number of layers."""
+def fixed_network(
+    members: Tensor, outputs: int, settings: Settings, generator: torch.Generator, edges: Tensor | None = None
+) -> FieldNetwork:
+    """The final network on given fields.
+
+    members: (D, N, K) int64, D 1 or the number of layers. edges: (N, bins + 1) of a piecewise-linear embedding; None:
+    the plain numbers.
+    """
     depth, columns, _ = members.shape
+    embedding, size = _embedding(edges, settings, generator)
     convs = [
-        FixedConv(members[min(i, depth - 1)], settings.channels if i else 1, settings.channels, generator)
+        FixedConv(members[min(i, depth - 1)], settings.channels if i else size, settings.channels, generator)
         for i in range(settings.layers)
     ]
-    return FieldNetwork(convs, _head(columns, outputs, settings, generator))
+    return FieldNetwork(convs, final_head(columns, outputs, settings, generator), embedding)
 
 
-def plain_mlp(columns: int, outputs: int, parameters: int, settings: Settings, generator: torch.Generator) -> Head:
-    """An MLP of one hidden layer (two when the network has a hidden layer) of about `parameters` weights."""
-    second = settings.hidden
-    if second:
-        width = round((parameters - second * (outputs + 1) - outputs) / (columns + 1 + second))
-        widths = [max(4, width), second]
-    else:
-        widths = [max(4, round((parameters - outputs) / (columns + 1 + outputs)))]
-    return Head(columns, widths, outputs, settings.dropout, settings.activation, generator)
+def plain_mlp(
+    columns: int,
+    outputs: int,
+    parameters: int,
+    settings: Settings,
+    generator: torch.Generator,
+    edges: Tensor | None = None,
+) -> FieldNetwork:
+    """An MLP of one hidden layer (two when the network has a hidden layer) of about `parameters` weights.
+
+    edges: as in `fixed_network`; the embedding counts among the weights.
+    """
+    embedding, size = _embedding(edges, settings, generator)
+    features, left = columns * size, parameters - (0 if embedding is None else count_parameters(embedding))
+    if settings.hidden:
+        heads, each = _heads(settings.hidden, settings)
+        units = heads * each
+        left -= units + (units + heads) * outputs
+        widths = [max(4, round(left / (features + 1 + units))), settings.hidden]
+        return FieldNetwork([], Head(features, widths, outputs, settings, generator), embedding)
+    widths = [max(4, round((left - outputs) / (features + 1 + outputs)))]
+    one_head = settings.model_copy(update={"heads": 1})
+    return FieldNetwork([], Head(features, widths, outputs, one_head, generator), embedding)
+
+
+def final_head(columns: int, outputs: int, settings: Settings, generator: torch.Generator) -> Head:
+    """The head behind the last convolution: (batch, N·channels) → (batch, heads, outputs)."""
+    hidden = [settings.hidden] if settings.hidden else []
+    return Head(columns * settings.channels, hidden, outputs, settings, generator)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -101,7 +146,16 @@ def count_parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def _head(columns: int, outputs: int, settings: Settings, generator: torch.Generator) -> Head:
-    hidden = [settings.hidden] if settings.hidden else []
-    features = columns * settings.channels
-    return Head(features, hidden, outputs, settings.dropout, settings.activation, generator)
+def _heads(hidden: int, settings: Settings) -> tuple[int, int]:
+    """How many heads share a layer of `hidden` units, and the units of each; what is left over falls away."""
+    heads = max(1, min(settings.heads, hidden // _UNITS_OF_A_HEAD))
+    return heads, hidden // heads
+
+
+def _embedding(
+    edges: Tensor | None, settings: Settings, generator: torch.Generator
+) -> tuple[PiecewiseLinear | None, int]:
+    """The embedding, and how many numbers it makes of one."""
+    if edges is None:
+        return None, 1
+    return PiecewiseLinear(edges, settings.embedding_size, generator), settings.embedding_size

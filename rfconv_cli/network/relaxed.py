@@ -18,7 +18,7 @@ from rfconv_cli.fields.logits import CandidateLogits, DenseLogits, FactoredLogit
 from rfconv_cli.fields.screen import by_correlation, mixed
 from rfconv_cli.fields.search import Rows, temperature_at
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.model import FieldNetwork, Head
+from rfconv_cli.network.model import FieldNetwork, final_head
 
 GUMBEL = "gumbel"
 _FACTOR_START = 0.1  # standard deviation of an embedding's coordinates that start from noise
@@ -55,7 +55,10 @@ def relaxed_network(
     generator: torch.Generator,
     start: Screened = Screened(),
 ) -> FieldNetwork:
-    """The searching network: R starts small and random; one R for all layers, or one for each. No dropout."""
+    """The searching network: R starts small and random; one R for all layers, or one for each.
+
+    On plain numbers, without dropout, with one head: what helps the final network to few errors slows the search.
+    """
     depth = 1 if settings.share_fields else settings.layers
     logits = [_logits(columns, settings, generator, start) for _ in range(depth)]
     convs = [
@@ -68,9 +71,8 @@ def relaxed_network(
         )
         for i in range(settings.layers)
     ]
-    hidden = [settings.hidden] if settings.hidden else []
-    head = Head(columns * settings.channels, hidden, outputs, 0.0, settings.activation, generator)
-    return FieldNetwork(convs, head)
+    plain = settings.model_copy(update={"dropout": 0.0, "heads": 1})
+    return FieldNetwork(convs, final_head(columns, outputs, plain, generator))
 
 
 def split_parameters(network: FieldNetwork) -> tuple[Params, Params]:

@@ -1,5 +1,6 @@
 """Training on fixed fields, with early stopping on the validation rows, and prediction."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,10 +36,31 @@ class Trained:
 
 
 def loss_value(outputs: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy for int64 class codes, squared error for float32 values. outputs (batch, outputs) → scalar."""
+    """The mean of the heads' own losses, so that each learns by itself. outputs (batch, heads, outputs) → scalar.
+
+    Cross-entropy for int64 class codes, squared error for float32 values.
+    """
+    heads = outputs.shape[1]
     if y.is_floating_point():
-        return F.mse_loss(outputs.squeeze(1), y)
-    return F.cross_entropy(outputs, y)
+        return F.mse_loss(outputs.squeeze(2), y.unsqueeze(1).expand(-1, heads))
+    return F.cross_entropy(outputs.flatten(0, 1), y.repeat_interleave(heads))
+
+
+def combined(outputs: Tensor) -> Tensor:
+    """What the heads say together: the log of their mean probabilities, or their mean value.
+
+    (batch, heads, outputs) → (batch, outputs).
+    """
+    if outputs.shape[2] == 1:
+        return outputs.mean(dim=1)
+    return torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - math.log(outputs.shape[1])
+
+
+def row_losses(predicted: Tensor, y: Tensor) -> Tensor:
+    """The loss of each row: cross-entropy or squared error. predicted: (rows, outputs) of `predict` → (rows,)."""
+    if y.is_floating_point():
+        return (predicted[:, 0] - y).square()
+    return F.cross_entropy(predicted, y, reduction="none")
 
 
 def train_network(
@@ -50,7 +72,8 @@ def train_network(
     """
     size = min(settings.batch_size, len(train))
     steps = max(1, len(train) // size)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    weights = network.parameters()
+    optimiser = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     schedule = one_cycle(optimiser, settings.lr, settings.epochs * steps)
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
@@ -80,23 +103,23 @@ def train_network(
 
 @torch.no_grad()
 def predict(network: nn.Module, x: Tensor) -> Tensor:
-    """Raw outputs for encoded rows: (rows, N) float32 → (rows, outputs) float32.
+    """What the heads say together of encoded rows: (rows, N) float32 → (rows, outputs) float32, see `combined`.
 
     Rows go in blocks of one fixed size, the last one padded, so that a row's outputs do not depend on its company.
     """
     network.eval()
     size = min(1024, max(16, _PREDICT_CELLS // x.shape[1]))
     if not len(x):
-        return network(x.new_zeros(size, x.shape[1]))[:0]  # type: ignore[no-any-return]
+        return combined(network(x.new_zeros(size, x.shape[1])))[:0]
     outputs = []
     for block in x.split(size):
         padded = F.pad(block, (0, 0, 0, size - len(block)))
-        outputs.append(network(padded)[: len(block)])
+        outputs.append(combined(network(padded))[: len(block)])
     return torch.cat(outputs)
 
 
 def _valid_loss(network: nn.Module, valid: Rows) -> float:
-    loss = float(loss_value(predict(network, valid.x), valid.y))
+    loss = float(row_losses(predict(network, valid.x), valid.y).mean())
     if not torch.isfinite(torch.tensor(loss)):
         raise TrainingError(
             "training diverged: the validation loss is no longer a number",

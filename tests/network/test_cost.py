@@ -15,7 +15,7 @@ def settings(**changes) -> Settings:
 
 
 def test_a_dense_r_takes_seven_copies_and_what_the_network_needs():
-    need = search_memory(5000, settings())
+    need = search_memory(5000, settings(hidden=128))
     assert need == pytest.approx(7 * 8 * 5000**2 * 4, rel=0.06)
     assert need > 7 * 8 * 5000**2 * 4
 
@@ -36,7 +36,7 @@ def test_noise_takes_two_more_copies(parameterisation):
 
 
 def test_a_factored_r_carries_no_moments_of_its_own():
-    dense, factored = (search_memory(5000, settings(parameterisation=p)) for p in ("dense", "factored"))
+    dense, factored = (search_memory(5000, settings(hidden=128, parameterisation=p)) for p in ("dense", "factored"))
     assert factored / dense == pytest.approx(4 / 7, abs=0.03)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfconv_cli.config import Settings
+from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.model import (
     Head,
     activate,
@@ -26,7 +27,7 @@ sharing = pytest.mark.parametrize("share", [True, False], ids=["one L", "own L"]
 
 
 def settings(**changes) -> Settings:
-    return Settings(**{"kernel_size": 3, "channels": 4, "hidden": 7} | changes)
+    return Settings(**{"kernel_size": 3, "channels": 4, "hidden": 17, "heads": 2} | changes)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -45,11 +46,11 @@ def rows(columns: int = N) -> torch.Tensor:
 
 @depths
 @sharing
-@pytest.mark.parametrize("hidden", [0, 7])
-def test_the_fixed_network_gives_one_row_of_outputs_for_each_row(layers, share, hidden):
+@pytest.mark.parametrize("hidden", [0, 17])
+def test_the_fixed_network_gives_the_outputs_of_every_head(layers, share, hidden):
     fields = members(1 if share else layers)
     network = fixed_network(fields, OUTPUTS, settings(layers=layers, hidden=hidden), generator())
-    assert network(rows()).shape == (ROWS, OUTPUTS)
+    assert network(rows()).shape == (ROWS, 2 if hidden else 1, OUTPUTS)
 
 
 def test_each_layer_of_a_fixed_network_has_its_own_fields():
@@ -70,13 +71,29 @@ def test_fields_do_not_change_how_the_network_starts():
     ("layers", "hidden", "expected"),
     [
         (1, 0, (3 * 1 * 4 + 4) + (6 * 4 * 3 + 3)),
-        (1, 7, (3 * 1 * 4 + 4) + (6 * 4 * 7 + 7) + (7 * 3 + 3)),
-        (2, 7, (3 * 1 * 4 + 4) + (3 * 4 * 4 + 4) + (6 * 4 * 7 + 7) + (7 * 3 + 3)),
+        (1, 17, (3 * 1 * 4 + 4) + (6 * 4 * 16 + 16) + (16 * 3 + 2 * 3)),
+        (2, 17, (3 * 1 * 4 + 4) + (3 * 4 * 4 + 4) + (6 * 4 * 16 + 16) + (16 * 3 + 2 * 3)),
     ],
 )
 def test_the_network_has_one_kernel_per_layer_and_a_head(layers, hidden, expected):
     network = fixed_network(members(), OUTPUTS, settings(layers=layers, hidden=hidden), generator())
     assert count_parameters(network) == expected
+
+
+def test_an_embedding_widens_what_enters_the_first_layer_alone():
+    chosen = settings(layers=2, embedding_size=5)
+    network = fixed_network(members(), OUTPUTS, chosen, generator(), bin_edges(rows(), 3))
+    assert [conv.shared.kernel.shape[0] for conv in network.convs] == [3 * 5, 3 * 4]
+    plain = count_parameters(fixed_network(members(), OUTPUTS, chosen, generator()))
+    assert count_parameters(network) == plain + 6 * (3 + 1) * 5 + 3 * 4 * 4
+
+
+def test_the_plain_mlp_on_an_embedding_counts_it_among_its_weights():
+    chosen, edges = settings(hidden=16, channels=16), torch.zeros(40, 9).cumsum(1)
+    size = count_parameters(fixed_network(members(1, 40), OUTPUTS, chosen, generator(), edges))
+    mlp = plain_mlp(40, OUTPUTS, size, chosen, generator(), edges)
+    assert count_parameters(mlp) == pytest.approx(size, rel=0.1)
+    assert mlp(torch.zeros(2, 40)).shape == (2, 2, OUTPUTS)
 
 
 def sizes(columns: int, outputs: int, chosen: Settings) -> tuple[int, int]:
@@ -98,7 +115,7 @@ def test_the_plain_mlp_is_as_large_as_the_network_within_ten_percent(columns, ou
 def test_the_plain_mlp_is_off_by_half_a_unit_at_most_but_has_at_least_four(columns, outputs, hidden, channels):
     chosen = settings(hidden=hidden, channels=channels, kernel_size=2)
     size, plain = sizes(columns, outputs, chosen)
-    unit = columns + 1 + (hidden or outputs)  # what one more hidden unit costs
+    unit = columns + 1 + (2 * (hidden // 2) if hidden >= 16 else hidden or outputs)  # what one more hidden unit costs
     smallest = plain_mlp(columns, outputs, 0, chosen, generator())
     assert abs(plain - size) <= unit / 2 or plain == count_parameters(smallest)
 
@@ -109,9 +126,9 @@ def test_dropout_is_silent_outside_training():
 
 
 def test_dropout_drops_its_share_and_keeps_the_expectation():
-    head = Head(400, [], 1, 0.25, "relu", generator())
+    head = Head(400, [], 1, settings(dropout=0.25), generator())
     with torch.no_grad():
-        head.out.weight.fill_(1.0)
+        head.kernel.fill_(1.0)
     total = head.train()(torch.ones(200, 400)).detach()  # each row sums 400 values of 0 or 1/0.75
     kept = total * 0.75 / 400
     assert float(kept.mean()) == pytest.approx(0.75, abs=0.01)
@@ -120,6 +137,35 @@ def test_dropout_drops_its_share_and_keeps_the_expectation():
 def test_dropout_draws_anew_for_every_batch():
     network = fixed_network(members(), OUTPUTS, settings(dropout=0.5), generator()).train()
     assert not torch.equal(network(rows()), network(rows()))
+
+
+def test_dropout_falls_on_what_enters_every_dense_layer():
+    head = Head(50, [30], 1, settings(dropout=0.5), generator()).train()
+    seen = []
+    for layer in head.hidden:
+        layer.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    head(torch.ones(20, 50))
+    assert sorted(set(seen[0].flatten().tolist())) == [0.0, 2.0]
+
+
+def test_a_head_reads_its_own_hidden_units_only():
+    head = Head(10, [24], OUTPUTS, settings(heads=3, dropout=0.0), generator()).eval()
+    x = torch.randn(ROWS, 10, generator=generator(5))
+    before = head(x)
+    with torch.no_grad():
+        head.hidden[0].bias[8:16] += 5.0  # the units of the second head
+    changed = (head(x) != before).any(dim=2).any(dim=0)
+    assert changed.tolist() == [False, True, False]
+
+
+def test_a_head_has_eight_units_or_is_the_only_one():
+    made = [Head(10, [hidden], 1, settings(heads=8), generator()).heads for hidden in (1, 15, 16, 40, 64, 200)]
+    assert made == [1, 1, 2, 5, 8, 8]
+
+
+def test_the_heads_start_unequal():
+    outputs = fixed_network(members(), OUTPUTS, settings(), generator())(rows())
+    assert not torch.allclose(outputs[:, 0], outputs[:, 1])
 
 
 @pytest.mark.parametrize(("name", "function"), [("relu", F.relu), ("gelu", F.gelu)])
@@ -136,6 +182,7 @@ def test_a_dense_layer_starts_with_he_variance_and_no_bias():
 BUILDERS = {
     "relaxed": lambda g: relaxed_network(N, OUTPUTS, settings(layers=2), g),
     "fixed": lambda g: fixed_network(members(), OUTPUTS, settings(layers=2), g),
+    "embedded": lambda g: fixed_network(members(), OUTPUTS, settings(layers=2), g, bin_edges(rows(), 3)),
     "mlp": lambda g: plain_mlp(N, OUTPUTS, 200, settings(), g),
 }
 each_builder = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)

@@ -31,10 +31,10 @@ each_estimator = pytest.mark.parametrize("estimator", ["softmax", "straight-thro
 @depths
 @sharing
 @each_parameterisation
-@pytest.mark.parametrize("hidden", [0, 7])
+@pytest.mark.parametrize("hidden", [0, 17])
 def test_the_relaxed_network_gives_one_row_of_outputs_for_each_row(layers, share, hidden, parameterisation):
     chosen = settings(layers=layers, share_fields=share, hidden=hidden, parameterisation=parameterisation)
-    assert relaxed_network(N, OUTPUTS, chosen, generator())(rows()).shape == (ROWS, OUTPUTS)
+    assert relaxed_network(N, OUTPUTS, chosen, generator())(rows()).shape == (ROWS, 1, OUTPUTS)
 
 
 @depths
@@ -84,7 +84,7 @@ def test_the_parameters_are_split_into_those_of_r_and_the_rest_without_a_remaind
 @depths
 @sharing
 def test_the_hard_search_network_is_the_fixed_network_on_its_argmax(layers, share):
-    chosen = settings(layers=layers, share_fields=share, estimator="straight-through")
+    chosen = settings(layers=layers, share_fields=share, estimator="straight-through", heads=1)
     searching = relaxed_network(N, OUTPUTS, chosen, generator()).eval()
     centres = torch.arange(N).unsqueeze(1)
     members = torch.stack([torch.cat([centres, (r() + centre_mask(N)).argmax(-1)], 1) for r in logits_of(searching)])

@@ -12,13 +12,14 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.network.model import fixed_network
-from rfconv_cli.network.train import Trained, loss_value, predict, train_network
+from rfconv_cli.network.train import Trained, combined, loss_value, predict, row_losses, train_network
 
 N, CLASSES = 6, 3
 
 
 def settings(**changes) -> Settings:
-    small = {"kernel_size": 3, "channels": 4, "hidden": 16, "batch_size": 16, "epochs": 12, "lr": 0.01}
+    small = {"kernel_size": 3, "channels": 4, "hidden": 16, "heads": 2, "dropout": 0.1}
+    small |= {"batch_size": 16, "epochs": 12, "lr": 0.01, "weight_decay": 0.01}
     return Settings(**small | changes)
 
 
@@ -60,12 +61,29 @@ def test_the_loss_of_classes_is_the_mean_negative_log_probability():
     outputs, y = torch.randn(7, CLASSES, generator=generator()), torch.randint(CLASSES, (7,), generator=generator())
     powers = np.exp(outputs.double().numpy())
     chances = (powers / powers.sum(1, keepdims=True))[np.arange(7), y.numpy()]
-    assert float(loss_value(outputs, y)) == pytest.approx(-np.log(chances).mean(), rel=1e-5)
+    assert float(loss_value(outputs.unsqueeze(1), y)) == pytest.approx(-np.log(chances).mean(), rel=1e-5)
+    torch.testing.assert_close(row_losses(outputs, y).double(), torch.from_numpy(-np.log(chances)))
 
 
 def test_the_loss_of_values_is_the_mean_squared_error():
     outputs, y = torch.randn(7, 1, generator=generator()), torch.randn(7, generator=generator(1))
-    assert float(loss_value(outputs, y)) == pytest.approx(float(np.mean((outputs.numpy()[:, 0] - y.numpy()) ** 2)))
+    squares = (outputs.numpy()[:, 0] - y.numpy()) ** 2
+    assert float(loss_value(outputs.unsqueeze(1), y)) == pytest.approx(float(np.mean(squares)))
+    assert row_losses(outputs, y).numpy() == pytest.approx(squares)
+
+
+@pytest.mark.parametrize("outputs", [1, CLASSES], ids=["values", "classes"])
+def test_the_loss_of_an_ensemble_is_the_mean_of_its_heads(outputs):
+    each = torch.randn(7, 4, outputs, generator=generator())
+    y = torch.randn(7, generator=generator(1)) if outputs == 1 else torch.arange(7) % CLASSES
+    alone = [float(loss_value(each[:, [head]], y)) for head in range(4)]
+    assert float(loss_value(each, y)) == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+def test_heads_together_give_the_mean_of_their_probabilities_or_values():
+    each = torch.randn(7, 4, CLASSES, generator=generator())
+    torch.testing.assert_close(combined(each).exp(), each.softmax(2).mean(1))
+    torch.testing.assert_close(combined(each[:, :, :1]), each[:, :, :1].mean(1))
 
 
 def test_training_learns_what_is_there():
@@ -86,7 +104,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch():
     losses = [epoch.valid_loss for epoch in trained.history]
     assert losses[-1] > min(losses)  # the last epoch was not the best, so there was something to keep
     valid = noise(48, 4)
-    assert float(loss_value(predict(trained.network, valid.x), valid.y)) == min(losses)
+    assert float(row_losses(predict(trained.network, valid.x), valid.y).mean()) == min(losses)
 
 
 def test_valid_loss_is_that_of_the_kept_weights():
@@ -182,9 +200,9 @@ def test_a_prediction_does_not_depend_on_the_order_of_the_rows(columns):
     assert torch.equal(predict(net, x[order]), predict(net, x)[order])
 
 
-def test_predictions_are_the_networks_outputs():
+def test_predictions_are_what_the_heads_say_together():
     net, x = network(), torch.randn(1100, N, generator=generator(8))
-    torch.testing.assert_close(predict(net, x), net.eval()(x).detach())
+    torch.testing.assert_close(predict(net, x), combined(net.eval()(x)).detach())
 
 
 def test_no_rows_give_no_predictions():
