@@ -69,8 +69,11 @@ class Settings(BaseModel):
     level: Literal["one-level", "first-order", "second-order"] = _setting(
         "one-level", "Search", "What R descends: the training loss, the held-out loss, or the unrolled one of eq. 4."
     )
-    parameterisation: Literal["dense", "candidates", "factored"] = _setting(
-        "dense", "Search", "R: a number for every column, for a few candidates of each centre, or from an embedding."
+    parameterisation: Literal["dense", "candidates", "factored"] | None = _setting(
+        None,
+        "Search",
+        "R: a number for every column, for a few candidates of each centre, or from an embedding; unset: dense up to "
+        "300 columns, then candidates.",
     )
     candidates: int = _setting(
         32, "Search", "Columns each centre chooses from where R is over candidates.", ge=2, le=512
@@ -89,7 +92,9 @@ class Settings(BaseModel):
     )
     mask_centre: bool = _setting(True, "Search", "Keep a centre out of the free slots of its own field.")
     distinct: bool = _setting(True, "Search", "No column twice in one field, by an assignment for each centre.")
-    search_steps: int = _setting(2000, "Search", "Steps of the search; each moves W and R once.", ge=1)
+    search_steps: int | None = _setting(
+        None, "Search", "Steps of the search; unset: 2000, or 100 passes over the rows where that is less.", ge=1
+    )
     search_batch: int = _setting(128, "Search", "Rows of a search step.", ge=1)
     logits_lr: float | None = _setting(
         None, "Search", "Learning rate of R; unset: 0.05, and 0.005 where R is factored.", gt=0

@@ -120,7 +120,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
             problem = Problem(problem.names, problem.train, problem.train, outputs)
         found = find_fields(problem, settings, _silent)
         fields = found.fields
-        trained = train_on_fields(problem, fields, settings, _silent)
+        trained = found.trained.get(fields) or train_on_fields(problem, fields, settings, _silent)
         self.model_ = FittedModel(encoding, fields, trained.network, outputs)
         self.fields_: ReceptiveFields = fields.reordered(names)
         self.n_iter_ = len(trained.history)

@@ -193,18 +193,20 @@ def _contest(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
     table.box, table.pad_edge, table.padding = None, False, (0, 3, 0, 0)
     table.add_column("fields")
-    for heading in ("loss", "behind best", "std. error", ""):
+    for heading in ("brief loss", "loss", "behind best", "std. error", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         geometry = f" ({row['geometry']})" if row["geometry"] not in (None, "unaligned") else ""
         table.add_row(
             Text(row["entry"] + geometry),
-            Text(f"{row['valid_loss']:.4f}"),
-            Text(f"{row['behind_best']:.4f}"),
-            Text(f"{row['standard_error']:.4f}"),
+            *(_loss(row[key]) for key in ("brief_loss", "valid_loss", "behind_best", "standard_error")),
             Text("chosen" if row["chosen"] else ""),
         )
     return table
+
+
+def _loss(value: float | None) -> Text:
+    return Text("" if value is None else f"{value:.4f}")
 
 
 def _title(result: Mapping[str, Any]) -> str:

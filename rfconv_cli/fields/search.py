@@ -16,6 +16,7 @@ from rfconv_cli.fields import bilevel
 from rfconv_cli.fields.bilevel import Batch, Gradients, Loss, Params
 
 _LOGITS_LR, _FACTORS_LR = 0.05, 0.005
+_STEPS, _PASSES, _DENSE_COLUMNS = 2000, 100, 300
 
 Progress = Callable[[str, float], None]  # (stage, share done)
 BeginStep = Callable[[int], None]  # what changes from step to step and stands still within one: temperature, noise
@@ -76,7 +77,7 @@ def search(
     """
     step = gradient_step(settings)
     lower, upper = _halves(train, generator) if settings.level != "one-level" else (train, train)
-    rows_in_step, steps = min(settings.search_batch, len(lower)), settings.search_steps
+    rows_in_step, steps = min(settings.search_batch, len(lower)), settings.search_steps or _STEPS
     weight_optimiser = torch.optim.Adam(weights.values(), lr=settings.lr)
     logits_optimiser = torch.optim.Adam(logits.values(), lr=logits_rate(settings))
     schedule = one_cycle(weight_optimiser, settings.lr, steps)
@@ -99,6 +100,23 @@ def search(
     return Searched({name: r.detach() for name, r in logits.items()}, tuple(losses))
 
 
+def resolved(settings: Settings, rows: int, columns: int) -> Settings:
+    """`settings` with what was left open decided by the size of the training table; twice is the same as once.
+
+    R is dense up to 300 columns and over candidates beyond, where it costs less and finds as much; the search takes
+    2,000 steps, but no more than 100 passes over the rows.
+    """
+    batch = max(1, min(settings.search_batch, rows))
+    steps = max(1, min(_STEPS, _PASSES * rows // batch))
+    dense = "dense" if columns <= _DENSE_COLUMNS else "candidates"
+    return settings.model_copy(
+        update={
+            "search_steps": settings.search_steps or steps,
+            "parameterisation": settings.parameterisation or dense,
+        }
+    )
+
+
 def logits_rate(settings: Settings) -> float:
     """The learning rate of R: as set, else what suits its parameterisation (an embedding turns with small steps)."""
     if settings.logits_lr is not None:
@@ -110,7 +128,7 @@ def temperature_at(step: int, settings: Settings) -> float:
     """The temperature of a step: from `temperature` at the first to `temperature_end` at the last, geometrically."""
     start = settings.temperature
     end = start if settings.temperature_end is None else settings.temperature_end
-    share = step / max(1, settings.search_steps - 1)
+    share = step / max(1, (settings.search_steps or _STEPS) - 1)
     return float(start * (end / start) ** share)
 
 

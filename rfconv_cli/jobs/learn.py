@@ -112,8 +112,11 @@ def _fit_and_judge(
         problem = replace(problem, valid_groups=prepared.groups[prepared.is_in("valid")])
     found = Found(given, GIVEN, ()) if given is not None else _find(problem, settings, watch, notice, progress)
     fields = found.fields
-    trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
-    controls = watch.measure("controls", lambda: train_controls(problem, settings, progress))
+    trained = found.trained.get(fields)
+    if trained is None:
+        trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
+    known = {**found.trained, fields: trained}
+    controls = watch.measure("controls", lambda: train_controls(problem, settings, progress, known))
 
     # from here on the test rows are open, and nothing is fitted any more
     test_x = encoding.encode_x(prepared.x[test])

@@ -3,44 +3,54 @@
 Random fields are the control that matters: a result that does not beat them says nothing about structure.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
+from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.contest import correlation_entry
-from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, train_on_fields
+from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for
 from rfconv_cli.network.model import count_parameters, fixed_network, plain_mlp
+from rfconv_cli.network.side_by_side import train_each
 from rfconv_cli.network.train import Trained, train_network
 
 RANDOM_FIELDS, CORRELATION_FIELDS, MLP = "random_fields", "correlation_fields", "mlp"
 
 
-def train_controls(problem: Problem, settings: Settings, progress: Progress) -> dict[str, list[Trained]]:
-    """Every control by name, each a list of trained networks: `random_draws` of random fields, else one."""
-    draws = settings.random_draws
+def train_controls(
+    problem: Problem,
+    settings: Settings,
+    progress: Progress,
+    known: Mapping[ReceptiveFields, Trained],
+) -> dict[str, list[Trained]]:
+    """Every control by name, each a list of trained networks: `random_draws` of random fields, else one.
 
-    def part(done: int) -> Progress:
-        return lambda _, share: progress("controls", (done + share) / (draws + 2))
+    Random fields train the same network as the learned ones: same size, training and initial weights. Correlation
+    fields, each centre's most correlated columns, are structure that needs no learning. known: networks that were
+    trained before with these settings, and are not trained again.
+    """
+    draws = [drawn_fields(problem, draw, settings) for draw in range(settings.random_draws)]
+    correlated = correlation_entry(problem, settings).fields
+    wanted = [fields for fields in [*draws, correlated] if fields not in known]
+    fresh = train_each(problem, wanted, settings, "controls", lambda stage, share: progress(stage, 0.9 * share))
+    trained = {**known, **dict(zip(wanted, fresh, strict=True))}
+    mlp = train_plain_mlp(problem, settings, lambda _, share: progress("controls", 0.9 + 0.1 * share))
+    return {
+        RANDOM_FIELDS: [trained[fields] for fields in draws],
+        CORRELATION_FIELDS: [trained[correlated]],
+        MLP: [mlp],
+    }
 
-    random = [train_on_random_fields(problem, draw, settings, part(draw)) for draw in range(draws)]
-    correlated = train_on_correlation_fields(problem, settings, part(draws))
-    mlp = train_plain_mlp(problem, settings, part(draws + 1))
-    return {RANDOM_FIELDS: random, CORRELATION_FIELDS: [correlated], MLP: [mlp]}
 
-
-def train_on_random_fields(problem: Problem, draw: int, settings: Settings, progress: Progress) -> Trained:
-    """The same network, size, training and initial weights as the learned one, on the `draw`-th random fields."""
+def drawn_fields(problem: Problem, draw: int, settings: Settings) -> ReceptiveFields:
+    """The `draw`-th random fields."""
     depth = 1 if settings.share_fields else settings.layers
     rng = np.random.default_rng(entropy(settings.seed, f"random fields {draw}"))
-    fields = random_fields(problem.names, settings.kernel_size, depth, rng)
-    return train_on_fields(problem, fields, settings, progress)
-
-
-def train_on_correlation_fields(problem: Problem, settings: Settings, progress: Progress) -> Trained:
-    """The same network on each centre's most correlated columns: structure that needs no learning."""
-    return train_on_fields(problem, correlation_entry(problem, settings).fields, settings, progress)
+    return random_fields(problem.names, settings.kernel_size, depth, rng)
 
 
 def train_plain_mlp(problem: Problem, settings: Settings, progress: Progress) -> Trained:

@@ -1,12 +1,14 @@
 """Where fields come from: starts read off the screen, and the search; a contest on the validation rows chooses.
 
 No single source wins on every table, and a search can destroy a good start. So each entry trains the discrete network
-briefly, and the first one, in order of preference, within a standard error of the best is taken: what can be read off
-the rows before what was searched, and random fields, which say nothing, last. The test rows are not seen.
+briefly, the best few train it to the end, and the first of these, in order of preference, within a standard error of
+the best is taken: what can be read off the rows before what was searched, and random fields, which say nothing, last.
+Brief trainings alone favour searched fields, which are learned from faster, whether better or not. The test rows are
+not seen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,16 @@ from rfconv_cli.fields.screen import by_correlation, by_covariance_shift
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.gap import SearchRecord
-from rfconv_cli.network.learn import Problem, entropy, search_fields, train_on_fields
-from rfconv_cli.network.train import predict, row_losses
+from rfconv_cli.network.learn import Problem, entropy, search_fields
+from rfconv_cli.network.side_by_side import train_each
+from rfconv_cli.network.train import Trained, predict, row_losses
 
 CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
 SEARCHED, RANDOM, GIVEN = "searched", "random", "given"
 UNALIGNED = "unaligned"
 _CANDIDATES = 16
+_FINALISTS = 3
+_OUT = {"valid_loss": None, "behind_best": None, "standard_error": None, "chosen": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +46,15 @@ class Entry:
 class Found:
     """The fields that were chosen, by which entry, and the contest's table (empty when there was nothing to choose).
 
-    search: how the search went, where there was one, whether its fields were chosen or not.
+    search: how the search went, where there was one, whether its fields were chosen or not. trained: the networks that
+    were trained to the end on the way.
     """
 
     fields: ReceptiveFields
     source: str
     table: tuple[Mapping[str, Any], ...]
     search: SearchRecord | None = None
+    trained: Mapping[ReceptiveFields, Trained] = field(default_factory=dict)
 
 
 def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Found:
@@ -87,33 +94,42 @@ def correlation_entry(problem: Problem, settings: Settings) -> Entry:
 
 
 def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, progress: Progress) -> Found:
-    """Short trainings of every entry on the training rows, judged by the loss of each validation row.
+    """Trainings of the entries on the training rows, judged by the loss of each validation row.
 
-    Entries stand in the order of preference. Taken is the first whose mean loss exceeds the best one's by at
-    most a standard error of the paired difference (Breiman et al. 1984). Fields that two entries share take part once.
+    Entries stand in the order of preference. All are trained for `contest_epochs`, the best few to the end; taken is
+    the first of those whose mean loss exceeds the best one's by at most a standard error of the paired difference
+    (Breiman et al. 1984). Fields that two entries share take part once.
     """
     entries = _distinct(entries)
-    losses = []
-    for done, entry in enumerate(entries):
-        losses.append(_valid_losses(entry, problem, settings))
-        progress("contest", (done + 1) / len(entries))
-    stacked = np.stack(losses)  # (entries, rows)
-    best = int(stacked.mean(axis=1).argmin())
-    behind = stacked - stacked[best]
+    short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
+    brief = train_each(problem, [entry.fields for entry in entries], short, "contest", _part(progress, 0.0, 0.3))
+    first_losses = [one.valid_loss for one in brief]
+    finalists = sorted(np.argsort(first_losses, kind="stable")[:_FINALISTS].tolist())
+    fields = [entries[i].fields for i in finalists]
+    trained = train_each(problem, fields, settings, "contest", _part(progress, 0.3, 1.0))
+    losses = np.stack([_valid_losses(one, problem) for one in trained])  # (finalists, rows)
+    behind = losses - losses[losses.mean(axis=1).argmin()]
     error = np.array([_standard_error(row, problem.valid_groups) for row in behind])
     winner = int(np.argmax(behind.mean(axis=1) <= error))
-    table = tuple(
-        {
-            "entry": entry.name,
-            "geometry": entry.geometry,
-            "valid_loss": float(stacked[i].mean()),
-            "behind_best": float(behind[i].mean()),
-            "standard_error": float(error[i]),
-            "chosen": i == winner,
+    finals = {
+        i: {
+            "valid_loss": float(losses[place].mean()),
+            "behind_best": float(behind[place].mean()),
+            "standard_error": float(error[place]),
+            "chosen": place == winner,
         }
+        for place, i in enumerate(finalists)
+    }
+    table = tuple(
+        {"entry": entry.name, "geometry": entry.geometry, "brief_loss": first_losses[i], **_OUT, **finals.get(i, {})}
         for i, entry in enumerate(entries)
     )
-    return Found(entries[winner].fields, entries[winner].name, table)
+    chosen = entries[finalists[winner]]
+    return Found(chosen.fields, chosen.name, table, trained=dict(zip(fields, trained, strict=True)))
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    return lambda stage, share: progress(stage, start + share * (end - start))
 
 
 def _standard_error(values: NDArray[np.float64], groups: NDArray[np.int64] | None) -> float:
@@ -149,7 +165,5 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
     return kept
 
 
-def _valid_losses(entry: Entry, problem: Problem, settings: Settings) -> NDArray[np.float64]:
-    short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
-    trained = train_on_fields(problem, entry.fields, short, lambda *_: None)
+def _valid_losses(trained: Trained, problem: Problem) -> NDArray[np.float64]:
     return np.asarray(row_losses(predict(trained.network, problem.valid.x), problem.valid.y).double().numpy())

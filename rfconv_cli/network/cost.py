@@ -12,6 +12,7 @@ import torch
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.candidates import worth_gathering
+from rfconv_cli.fields.search import resolved
 
 _FLOAT, _INT = 4, 8  # bytes
 _AT_REST = 400_000_000  # bytes of the program with its libraries, before any table
@@ -19,6 +20,7 @@ _STEP_SECONDS = 1.2e-3  # a training step of a tiny network: dispatch, not arith
 _ASSIGNMENT_SECONDS = 5e-5  # one centre's assignment, of 20 rounds for each of two alignments
 _ROUNDS = 40
 _ENTRIES = 6  # of the contest
+_FINALISTS = 3  # of them; one is the final network
 _SCREENED = 1 << 24  # pairs of columns of one block, see fields.screen
 _GATHERED = 1 << 21  # numbers of one block of candidates, see fields.candidates
 _PREDICTED = 1 << 20  # cells of one block of rows, see network.train
@@ -60,6 +62,7 @@ def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tu
 
     rows: training rows. An upper bound where training may stop early.
     """
+    settings = resolved(settings, rows, columns)
     contest = settings.source == "contest"
     training = _training(rows, columns, outputs, settings)
     shown = settings.contest_epochs / settings.epochs
@@ -67,7 +70,7 @@ def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tu
     stages = [
         *([_screen(rows, columns), _align(columns)] if settings.source != "searched" else []),
         *([_search(columns, outputs, settings)] if contest or settings.source == "searched" else []),
-        *([_times(training, "choose", _ENTRIES * shown)] if contest else []),
+        *([_times(training, "choose", _ENTRIES * shown + _FINALISTS - 1)] if contest else []),
         training,
         _times(training, "controls", controls),
     ]
@@ -82,7 +85,10 @@ def search_memory(columns: int, settings: Settings) -> int:
     """
     depth = 1 if settings.share_fields else settings.layers
     slots = settings.kernel_size - 1
-    copies = _COPIES[settings.parameterisation] + (_COPIES_WITH_NOISE if settings.estimator == "gumbel" else 0)
+    settings = resolved(settings, settings.search_batch, columns)
+    copies = _COPIES[settings.parameterisation or "dense"] + (
+        _COPIES_WITH_NOISE if settings.estimator == "gumbel" else 0
+    )
     numbers = copies * depth * slots * columns * _width(columns, settings)
     rows = max(settings.search_batch, min(1024, _PREDICTED // columns))
     numbers += rows * columns * _values_each(settings, inputs=1)
@@ -127,7 +133,7 @@ def _align(columns: int) -> StageCost:
 def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
     batch, slots = settings.search_batch, settings.kernel_size - 1
     width = _width(columns, settings)
-    steps = settings.search_steps * _PASSES[settings.level]
+    steps = (settings.search_steps or 0) * _PASSES[settings.level]
     inputs = 1 + (settings.layers - 1) * settings.channels  # channels into all layers
     dense_products = 2 if settings.estimator == "softmax" else 1
     onto_r = 2.0 * dense_products * slots * columns * width * batch * inputs

@@ -52,12 +52,15 @@ class SearchRecord:
 def record(
     found: Searched, network: FieldNetwork, fields: ReceptiveFields, valid: Rows, settings: Settings
 ) -> SearchRecord:
-    """The record of a search: `network` with its weights and R as they ended, `fields` projected from it."""
+    """The record of a search: `network` with its weights and R as they ended, `fields` projected from it.
+
+    settings: `resolved` ones.
+    """
     return SearchRecord(
-        settings.parameterisation,
+        str(settings.parameterisation),
         settings.estimator,
         settings.level,
-        settings.search_steps,
+        settings.search_steps or 0,
         found.losses,
         score(predict(network, valid.x), valid.y),
         score(predict(discretised(network, fields), valid.x), valid.y),

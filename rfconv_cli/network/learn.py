@@ -19,7 +19,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.bilevel import Batch, Params
 from rfconv_cli.fields.project import project
-from rfconv_cli.fields.search import Progress, Rows, search
+from rfconv_cli.fields.search import Progress, Rows, resolved, search
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.cost import search_memory
 from rfconv_cli.network.embed import bin_edges
@@ -70,7 +70,8 @@ def require_memory(columns: int, settings: Settings, available: int) -> None:
     """Raises TrainingError out_of_memory when the search with these settings needs more than `available` bytes."""
     need = search_memory(columns, settings)
     if need > available:
-        fewer = "" if settings.parameterisation == "candidates" else "--parameterisation candidates needs less; "
+        lean = resolved(settings, 1, columns).parameterisation == "candidates"
+        fewer = "" if lean else "--parameterisation candidates needs less; "
         raise TrainingError(
             f"the search would need {need / 1e9:.1f} GB for {columns} columns and {settings.kernel_size} slots, "
             f"and {available / 1e9:.1f} GB are free",
@@ -81,6 +82,7 @@ def require_memory(columns: int, settings: Settings, available: int) -> None:
 
 def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, SearchRecord]:
     """Learn receptive fields on the training rows. Raises TrainingError: out_of_memory beforehand, diverged."""
+    settings = resolved(settings, len(problem.train), len(problem.names))
     require_memory(len(problem.names), settings, psutil.virtual_memory().available)
     generator, noise = generator_for(settings.seed, "search"), generator_for(settings.seed, "noise")
     start = screened(problem.train, settings, np.random.default_rng(entropy(settings.seed, "candidates")))
@@ -115,10 +117,14 @@ def _projected(network: FieldNetwork, problem: Problem, settings: Settings) -> R
 
 def train_on_fields(problem: Problem, fields: ReceptiveFields, settings: Settings, progress: Progress) -> Trained:
     """A fresh network on fixed fields. Same seed, same initial kernel and head, whatever the fields."""
-    generator = generator_for(settings.seed, "final")
-    edges = edges_for(problem, settings)
-    network = fixed_network(torch.tensor(fields.members), problem.outputs, settings, generator, edges)
+    network, generator = network_on(problem, fields, settings)
     return train_network(network, problem.train, problem.valid, settings, generator, progress)
+
+
+def network_on(problem: Problem, fields: ReceptiveFields, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:
+    """The final network on `fields`, untrained, and the generator that its training goes on with."""
+    generator, members = generator_for(settings.seed, "final"), torch.tensor(fields.members)
+    return fixed_network(members, problem.outputs, settings, generator, edges_for(problem, settings)), generator
 
 
 def edges_for(problem: Problem, settings: Settings) -> Tensor | None:

@@ -14,7 +14,7 @@ from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields import search as search_module
 from rfconv_cli.fields.bilevel import Batch, Params
 from rfconv_cli.fields.conv import centre_mask, continuous_field, straight_through_slots, weighted_slots
-from rfconv_cli.fields.search import Rows, Searched, batches, logits_rate, search, temperature_at
+from rfconv_cli.fields.search import Rows, Searched, batches, logits_rate, resolved, search, temperature_at
 
 N, CHANNELS = 6, 8
 PARTNER = (3, 5, 4, 1, 0, 2)
@@ -395,3 +395,19 @@ def test_a_search_of_one_step_takes_it_at_the_first_temperature():
 )
 def test_the_learning_rate_of_r_is_as_set_or_what_suits_its_parameterisation(given, expected):
     assert logits_rate(Settings(**given)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "given", "expected"),
+    [
+        (50_000, 300, {}, (2000, "dense")),
+        (50_000, 301, {}, (2000, "candidates")),
+        (300, 20, {}, (234, "dense")),
+        (5, 20, {}, (100, "dense")),
+        (5, 900, {"search_steps": 7, "parameterisation": "factored"}, (7, "factored")),
+    ],
+)
+def test_what_was_left_open_is_decided_by_the_table(rows, columns, given, expected):
+    decided = resolved(Settings(**given), rows, columns)
+    assert (decided.search_steps, decided.parameterisation) == expected
+    assert resolved(decided, rows, columns) == decided

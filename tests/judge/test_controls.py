@@ -7,7 +7,7 @@ import torch
 
 from rfconv_cli.config import Settings, from_values
 from rfconv_cli.fields.search import Rows
-from rfconv_cli.judge.controls import train_controls, train_on_random_fields, train_plain_mlp
+from rfconv_cli.judge.controls import drawn_fields, train_controls, train_plain_mlp
 from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields
 from rfconv_cli.network.model import count_parameters
 
@@ -43,7 +43,11 @@ def learned(given: Problem, chosen: Settings):
 
 
 def on_random(draw: int, **changes):
-    return train_on_random_fields(problem(), draw, settings(**changes), silent).network
+    return random_network(problem(), draw, settings(**changes))
+
+
+def random_network(given: Problem, draw: int, chosen: Settings):
+    return train_on_fields(given, drawn_fields(given, draw, chosen), chosen, silent).network
 
 
 def members(network) -> list[list[list[int]]]:
@@ -54,7 +58,7 @@ def members(network) -> list[list[list[int]]]:
 @pytest.mark.parametrize("outputs", [1, 2, 12])
 def test_random_fields_have_exactly_the_parameters_of_learned_ones(shape, outputs):
     given, chosen = problem(outputs=outputs), settings(**shape)
-    random = train_on_random_fields(given, 0, chosen, silent).network
+    random = random_network(given, 0, chosen)
     assert count_parameters(random) == count_parameters(learned(given, chosen))
 
 
@@ -62,7 +66,7 @@ def test_random_fields_have_exactly_the_parameters_of_learned_ones(shape, output
 @pytest.mark.parametrize(("columns", "outputs"), [(6, 1), (12, 2), (30, 12), (200, 10)])
 def test_the_mlp_has_the_parameters_of_the_network_within_a_tenth(shape, columns, outputs):
     given, chosen = problem(columns, outputs), fit_settings(settings(**shape), columns)
-    random = train_on_random_fields(given, 0, chosen, silent).network
+    random = random_network(given, 0, chosen)
     mlp = train_plain_mlp(given, chosen, silent).network
     assert count_parameters(mlp) == pytest.approx(count_parameters(random), rel=0.1)
 
@@ -101,14 +105,20 @@ def test_random_and_learned_fields_start_from_the_same_weights():
 
 
 def test_there_are_as_many_random_networks_as_asked_and_one_of_each_other():
-    found = train_controls(problem(), settings(random_draws=3), silent)
+    found = train_controls(problem(), settings(random_draws=3), silent, {})
     assert {name: len(each) for name, each in found.items()} == {"random_fields": 3, "correlation_fields": 1, "mlp": 1}
 
 
 def test_progress_rises_from_draw_to_draw_up_to_the_end():
     told: list[tuple[str, float]] = []
-    train_controls(problem(), settings(), lambda stage, share: told.append((stage, share)))
+    train_controls(problem(), settings(), lambda stage, share: told.append((stage, share)), {})
     shares = [share for _, share in told]
     assert {stage for stage, _ in told} == {"controls"}
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
+
+
+def test_networks_that_are_known_are_not_trained_again():
+    given, chosen = problem(), settings()
+    known = {drawn_fields(given, 1, chosen): learned(given, chosen)}
+    assert train_controls(given, chosen, silent, known)["random_fields"][1] is next(iter(known.values()))

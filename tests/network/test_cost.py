@@ -11,7 +11,7 @@ GB = 10**9
 
 
 def settings(**changes) -> Settings:
-    return from_values({"kernel_size": 9} | changes)
+    return from_values({"kernel_size": 9, "parameterisation": "dense"} | changes)
 
 
 def test_a_dense_r_takes_seven_copies_and_what_the_network_needs():
@@ -93,8 +93,8 @@ def test_controls_are_the_draws_and_two_more_trainings():
     assert work("controls", random_draws=3) == 5 * work("train")
 
 
-def test_the_contest_is_six_short_trainings():
-    assert work("choose", epochs=40, contest_epochs=10) == pytest.approx(6 * work("train", epochs=40) / 4)
+def test_the_contest_is_six_short_trainings_and_two_whole_ones_beside_the_final_one():
+    assert work("choose", epochs=40, contest_epochs=10) == pytest.approx((6 / 4 + 2) * work("train", epochs=40))
 
 
 def test_seconds_are_products_numbers_and_what_comes_on_top():
