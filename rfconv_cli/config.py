@@ -110,6 +110,10 @@ class Settings(BaseModel):
     weight_decay: float = _setting(0.3, "Training", "Decoupled weight decay of W in the final network.", ge=0)
     patience: int = _setting(8, "Training", "Stop after so many epochs without a better validation loss.", ge=1)
 
+    refit: bool = _setting(
+        True, "Training", "In the end train on the validation rows too, for as long as they found best."
+    )
+
     random_draws: int = _setting(5, "Judging", "Random-field networks to compare with.", ge=1, le=100)
     bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
 

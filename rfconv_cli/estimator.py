@@ -15,7 +15,7 @@ from rfconv_cli.config import Settings, from_values
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.contest import find_fields
 from rfconv_cli.network.fitted import Encoding, FittedModel
-from rfconv_cli.network.learn import Problem, fit_settings, train_on_fields
+from rfconv_cli.network.learn import Problem, fit_settings, train_on_fields, trained_on_all
 from rfconv_cli.table.split import split_rows
 
 _MIN_ROWS_TO_HOLD_OUT = 10
@@ -61,6 +61,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         lr: float | None = None,
         weight_decay: float | None = None,
         patience: int | None = None,
+        refit: bool | None = None,
         valid_size: float | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
@@ -98,6 +99,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.lr = lr
         self.weight_decay = weight_decay
         self.patience = patience
+        self.refit = refit
         self.valid_size = valid_size
         self.random_state = random_state
 
@@ -120,7 +122,8 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
             problem = Problem(problem.names, problem.train, problem.train, outputs)
         found = find_fields(problem, settings, _silent)
         fields = found.fields
-        trained = found.trained.get(fields) or train_on_fields(problem, fields, settings, _silent)
+        first = found.trained.get(fields) or train_on_fields(problem, fields, settings, _silent)
+        trained = trained_on_all(problem, fields, first, settings)
         self.model_ = FittedModel(encoding, fields, trained.network, outputs)
         self.fields_: ReceptiveFields = fields.reordered(names)
         self.n_iter_ = len(trained.history)

@@ -22,12 +22,12 @@ from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import Learned, save
 from rfconv_cli.judge.compare import compare
-from rfconv_cli.judge.controls import train_controls
+from rfconv_cli.judge.controls import train_with_controls
 from rfconv_cli.judge.metrics import Resamples
 from rfconv_cli.network.contest import GIVEN, Found, find_fields
 from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
-from rfconv_cli.network.learn import Problem, fit_settings, threads_for, train_on_fields
+from rfconv_cli.network.learn import Problem, fit_settings, threads_for
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.run import RunWriter, run_name
@@ -112,11 +112,9 @@ def _fit_and_judge(
         problem = replace(problem, valid_groups=prepared.groups[prepared.is_in("valid")])
     found = Found(given, GIVEN, ()) if given is not None else _find(problem, settings, watch, notice, progress)
     fields = found.fields
-    trained = found.trained.get(fields)
-    if trained is None:
-        trained = watch.measure("train", lambda: train_on_fields(problem, fields, settings, progress))
-    known = {**found.trained, fields: trained}
-    controls = watch.measure("controls", lambda: train_controls(problem, settings, progress, known))
+    trained, controls = watch.measure(
+        "train", lambda: train_with_controls(problem, fields, settings, progress, found.trained)
+    )
 
     # from here on the test rows are open, and nothing is fitted any more
     test_x = encoding.encode_x(prepared.x[test])

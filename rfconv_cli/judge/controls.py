@@ -14,36 +14,46 @@ from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.contest import correlation_entry
 from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for
-from rfconv_cli.network.model import count_parameters, fixed_network, plain_mlp
-from rfconv_cli.network.side_by_side import train_each
-from rfconv_cli.network.train import Trained, train_network
+from rfconv_cli.network.model import FieldNetwork, count_parameters, fixed_network, plain_mlp
+from rfconv_cli.network.side_by_side import finish_each, train_each
+from rfconv_cli.network.train import Trained, train_network, train_on_all
 
 RANDOM_FIELDS, CORRELATION_FIELDS, MLP = "random_fields", "correlation_fields", "mlp"
 
 
-def train_controls(
+def train_with_controls(
     problem: Problem,
+    fields: ReceptiveFields,
     settings: Settings,
     progress: Progress,
     known: Mapping[ReceptiveFields, Trained],
-) -> dict[str, list[Trained]]:
-    """Every control by name, each a list of trained networks: `random_draws` of random fields, else one.
+) -> tuple[Trained, dict[str, list[Trained]]]:
+    """The final network on `fields`, and every control by name: `random_draws` of random fields, one of each other.
 
     Random fields train the same network as the learned ones: same size, training and initial weights. Correlation
     fields, each centre's most correlated columns, are structure that needs no learning. known: networks that were
-    trained before with these settings, and are not trained again.
+    trained before with these settings (`train_on_fields`), and are not trained again.
     """
     draws = [drawn_fields(problem, draw, settings) for draw in range(settings.random_draws)]
     correlated = correlation_entry(problem, settings).fields
-    wanted = [fields for fields in [*draws, correlated] if fields not in known]
-    fresh = train_each(problem, wanted, settings, "controls", lambda stage, share: progress(stage, 0.9 * share))
-    trained = {**known, **dict(zip(wanted, fresh, strict=True))}
-    mlp = train_plain_mlp(problem, settings, lambda _, share: progress("controls", 0.9 + 0.1 * share))
-    return {
-        RANDOM_FIELDS: [trained[fields] for fields in draws],
-        CORRELATION_FIELDS: [trained[correlated]],
+    every = dict.fromkeys([fields, *draws, correlated])
+    wanted = [one for one in every if one not in known]
+    fresh = train_each(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))
+    first = {**known, **dict(zip(wanted, fresh, strict=True))}
+    final = finish_each(
+        problem,
+        {one: first[one] for one in every},
+        settings,
+        "train",
+        lambda _, share: progress("train", 0.5 + 0.5 * share),
+    )
+    mlp = train_plain_mlp(problem, settings, lambda _, share: progress("controls", share))
+    controls = {
+        RANDOM_FIELDS: [final[one] for one in draws],
+        CORRELATION_FIELDS: [final[correlated]],
         MLP: [mlp],
     }
+    return final[fields], controls
 
 
 def drawn_fields(problem: Problem, draw: int, settings: Settings) -> ReceptiveFields:
@@ -54,11 +64,20 @@ def drawn_fields(problem: Problem, draw: int, settings: Settings) -> ReceptiveFi
 
 
 def train_plain_mlp(problem: Problem, settings: Settings, progress: Progress) -> Trained:
-    """Dense layers with about as many parameters as the network on fields, on the same embedding."""
+    """Dense layers with about as many parameters as the network on fields, on the same embedding, trained alike."""
+    network, generator = _plain_mlp(problem, settings)
+    first = train_network(network, problem.train, problem.valid, settings, generator, progress)
+    if not settings.refit:
+        return first
+    together = problem.together()
+    again, generator = _plain_mlp(together, settings)
+    return train_on_all(again, together.train, first, settings, generator)
+
+
+def _plain_mlp(problem: Problem, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:
     generator = generator_for(settings.seed, "mlp")
     columns = len(problem.names)
     members = torch.zeros(1, columns, settings.kernel_size, dtype=torch.int64)
     edges = edges_for(problem, settings)
     size = count_parameters(fixed_network(members, problem.outputs, settings, generator, edges))
-    network = plain_mlp(columns, problem.outputs, size, settings, generator, edges)
-    return train_network(network, problem.train, problem.valid, settings, generator, progress)
+    return plain_mlp(columns, problem.outputs, size, settings, generator, edges), generator

@@ -5,7 +5,7 @@ matter: noise belongs to a name, not to a place.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
@@ -26,7 +26,7 @@ from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.gap import SearchRecord, record
 from rfconv_cli.network.model import FieldNetwork, fixed_network
 from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, screened, settle, split_parameters
-from rfconv_cli.network.train import Trained, loss_value, train_network
+from rfconv_cli.network.train import Trained, loss_value, train_network, train_on_all
 
 _SLOT_VALUES_WORTH_THREADS = 200_000
 
@@ -44,6 +44,11 @@ class Problem:
     valid: Rows
     outputs: int
     valid_groups: NDArray[np.int64] | None = None
+
+    def together(self) -> "Problem":
+        """The same with the validation rows among the training rows."""
+        x, y = (torch.cat(parts) for parts in ((self.train.x, self.valid.x), (self.train.y, self.valid.y)))
+        return replace(self, train=Rows(x, y))
 
 
 def generator_for(seed: int, purpose: str) -> torch.Generator:
@@ -119,6 +124,18 @@ def train_on_fields(problem: Problem, fields: ReceptiveFields, settings: Setting
     """A fresh network on fixed fields. Same seed, same initial kernel and head, whatever the fields."""
     network, generator = network_on(problem, fields, settings)
     return train_network(network, problem.train, problem.valid, settings, generator, progress)
+
+
+def trained_on_all(problem: Problem, fields: ReceptiveFields, before: Trained, settings: Settings) -> Trained:
+    """The network of `train_on_fields` once more, on training and validation rows: `before` said for how long.
+
+    Where `settings.refit` is off, and where the validation rows are training rows, it is `before` itself.
+    """
+    if not settings.refit or problem.valid is problem.train:
+        return before
+    together = problem.together()
+    network, generator = network_on(together, fields, settings)
+    return train_on_all(network, together.train, before, settings, generator)
 
 
 def network_on(problem: Problem, fields: ReceptiveFields, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:

@@ -1,6 +1,7 @@
 """Training on fixed fields, with early stopping on the validation rows, and prediction."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network holding the weights of its best validation epoch, and how it got there."""
+    """A network with the weights of its best validation epoch, or trained anew for as long; and how it got there."""
 
     network: nn.Module
     history: tuple[Epoch, ...]
@@ -33,6 +34,11 @@ class Trained:
     def valid_loss(self) -> float:
         """Loss of the kept weights on the validation rows."""
         return min(epoch.valid_loss for epoch in self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """How many epochs led to the smallest validation loss, from 1."""
+        return 1 + [epoch.valid_loss for epoch in self.history].index(self.valid_loss)
 
 
 def loss_value(outputs: Tensor, y: Tensor) -> Tensor:
@@ -70,25 +76,11 @@ def train_network(
 
     Stops after `settings.patience` epochs without a better validation loss. Raises TrainingError on divergence.
     """
-    size = min(settings.batch_size, len(train))
-    steps = max(1, len(train) // size)
-    weights = network.parameters()
-    optimiser = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    schedule = one_cycle(optimiser, settings.lr, settings.epochs * steps)
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
-    for done in range(settings.epochs):
-        network.train()
-        total = 0.0
-        for index in torch.randperm(len(train), generator=generator).split(size)[:steps]:
-            loss = loss_value(network(train.x[index]), train.y[index])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach())
-        history.append(Epoch(total / steps, _valid_loss(network, valid)))
+    for done, loss in enumerate(_epochs(network, train, settings, generator)):
+        history.append(Epoch(loss, _valid_loss(network, valid)))
         if not best or history[-1].valid_loss < history[best_epoch].valid_loss:
             best_epoch = done
             best = {name: value.clone() for name, value in network.state_dict().items()}
@@ -99,6 +91,40 @@ def train_network(
     network.eval()
     progress("train", 1.0)
     return Trained(network, tuple(history))
+
+
+def train_on_all(
+    network: nn.Module, rows: Rows, before: Trained, settings: Settings, generator: torch.Generator
+) -> Trained:
+    """Train on training and validation rows together, for as many epochs as were best in the training `before`.
+
+    The history stays that one's: no row is left to say how far this training has come. Raises TrainingError.
+    """
+    for _ in zip(range(before.best_epoch), _epochs(network, rows, settings, generator), strict=False):
+        pass
+    if not all(bool(torch.isfinite(weights).all()) for weights in network.parameters()):
+        raise _diverged()
+    return Trained(network.eval(), before.history)
+
+
+def _epochs(network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator) -> Iterator[float]:
+    """One pass after another, each yielding its mean training loss; the schedule is that of `settings.epochs`."""
+    size = min(settings.batch_size, len(train))
+    steps = max(1, len(train) // size)
+    weights = network.parameters()
+    optimiser = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    schedule = one_cycle(optimiser, settings.lr, settings.epochs * steps)
+    for _ in range(settings.epochs):
+        network.train()
+        total = 0.0
+        for index in torch.randperm(len(train), generator=generator).split(size)[:steps]:
+            loss = loss_value(network(train.x[index]), train.y[index])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        yield total / steps
 
 
 @torch.no_grad()
@@ -120,10 +146,14 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
 
 def _valid_loss(network: nn.Module, valid: Rows) -> float:
     loss = float(row_losses(predict(network, valid.x), valid.y).mean())
-    if not torch.isfinite(torch.tensor(loss)):
-        raise TrainingError(
-            "training diverged: the validation loss is no longer a number",
-            hint="try a smaller --lr, or look for extreme values in the table",
-            code="diverged",
-        )
+    if not math.isfinite(loss):
+        raise _diverged()
     return loss
+
+
+def _diverged() -> TrainingError:
+    return TrainingError(
+        "training diverged: the validation loss is no longer a number",
+        hint="try a smaller --lr, or look for extreme values in the table",
+        code="diverged",
+    )

@@ -293,7 +293,7 @@ def test_the_result_is_what_was_saved_and_how_long_it_took(table):
     result = learn(table, "state", settings, table.parent / "rfconv-runs", silent, silent)
     run = open_run(Path(result["run"]["path"]))
     assert strip(run.json("metrics.json")).items() <= result.items()
-    assert set(result["seconds"]) == {"read", "prepare", "search", "controls", "judge", "save"}
+    assert set(result["seconds"]) == {"read", "prepare", "search", "train", "judge", "save"}
     assert result["peak_memory_bytes"] > 1e6
 
 
@@ -311,7 +311,7 @@ def test_the_contest_is_stored_and_its_winner_is_the_source(table):
 def test_stages_are_told_in_their_order(table):
     told: list[str] = []
     learn(table, "state", from_values(QUICK), table.parent / "rfconv-runs", silent, lambda stage, _: told.append(stage))
-    assert list(dict.fromkeys(told)) == ["search", "contest", "controls"]
+    assert list(dict.fromkeys(told)) == ["search", "contest", "train", "controls"]
 
 
 PAIRS = ((0, 5), (1, 4), (2, 7), (3, 6))

@@ -1,14 +1,15 @@
 """The controls are fair: as large as the learned network, trained alike, drawn anew for each draw."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
 from rfconv_cli.config import Settings, from_values
 from rfconv_cli.fields.search import Rows
-from rfconv_cli.judge.controls import drawn_fields, train_controls, train_plain_mlp
-from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields
+from rfconv_cli.judge.controls import drawn_fields, train_plain_mlp, train_with_controls
+from rfconv_cli.network.learn import Problem, fit_settings, search_fields, train_on_fields, trained_on_all
 from rfconv_cli.network.model import count_parameters
 
 QUICK = {"search_steps": 2, "epochs": 1, "channels": 4, "hidden": 16, "random_draws": 2}
@@ -104,21 +105,42 @@ def test_random_and_learned_fields_start_from_the_same_weights():
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in pairs)
 
 
+def with_controls(**changes):
+    given, chosen = problem(), settings(**changes)
+    return train_with_controls(given, search_fields(given, chosen, silent)[0], chosen, silent, {})
+
+
 def test_there_are_as_many_random_networks_as_asked_and_one_of_each_other():
-    found = train_controls(problem(), settings(random_draws=3), silent, {})
+    _, found = with_controls(random_draws=3)
     assert {name: len(each) for name, each in found.items()} == {"random_fields": 3, "correlation_fields": 1, "mlp": 1}
 
 
-def test_progress_rises_from_draw_to_draw_up_to_the_end():
+def test_progress_rises_through_each_stage_to_its_end():
     told: list[tuple[str, float]] = []
-    train_controls(problem(), settings(), lambda stage, share: told.append((stage, share)), {})
-    shares = [share for _, share in told]
-    assert {stage for stage, _ in told} == {"controls"}
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1.0)
+    given, chosen = problem(), settings()
+    fields = search_fields(given, chosen, silent)[0]
+    train_with_controls(given, fields, chosen, lambda *what: told.append(what), {})
+    for stage in ("train", "controls"):
+        shares = [share for name, share in told if name == stage]
+        assert shares == sorted(shares)
+        assert shares[-1] == pytest.approx(1.0)
 
 
 def test_networks_that_are_known_are_not_trained_again():
+    given, chosen = problem(), settings(refit=False)
+    fields = search_fields(given, chosen, silent)[0]
+    known = {fields: train_on_fields(given, fields, chosen, silent)}
+    assert train_with_controls(given, fields, chosen, silent, known)[0] is known[fields]
+
+
+def test_refitting_trains_on_the_validation_rows_too():
     given, chosen = problem(), settings()
-    known = {drawn_fields(given, 1, chosen): learned(given, chosen)}
-    assert train_controls(given, chosen, silent, known)["random_fields"][1] is next(iter(known.values()))
+    fields = drawn_fields(given, 0, chosen)
+    first = train_on_fields(given, fields, chosen, silent)
+    again = trained_on_all(given, fields, first, chosen)
+    assert again.history == first.history
+    other = replace(given, valid=Rows(given.valid.x + 1, given.valid.y))
+    moved = trained_on_all(other, fields, first, chosen)
+    states = [one.network.state_dict() for one in (first, again, moved)]
+    for a, b in itertools.combinations(states, 2):
+        assert not torch.equal(a["head.kernel"], b["head.kernel"])
