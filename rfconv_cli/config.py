@@ -115,6 +115,13 @@ class Settings(BaseModel):
     )
 
     random_draws: int = _setting(5, "Judging", "Random-field networks to compare with.", ge=1, le=100)
+    stability: int | None = _setting(
+        None,
+        "Judging",
+        "Half-samples on which fields are found again; unset: 20, for searched fields 4; 0: none.",
+        ge=0,
+        le=1000,
+    )
     bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
 
     preset: Preset = _setting("default", "Other", "Where unset settings come from: default, or the paper's own method.")

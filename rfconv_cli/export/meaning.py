@@ -33,7 +33,7 @@ MEANING = {
         "runner-up was wanted more, but fills another slot of this field."
     ),
     "fields.members.support": (
-        "Share, 0 to 1, of repeated searches on resampled rows that put this column into this centre's field; null: "
+        "Share, 0 to 1, of the half-samples of the rows that put this column into this centre's field; null: "
         "not estimated."
     ),
     "fields.importance": "How much the predictions depend on this field; null: not estimated.",
@@ -47,6 +47,16 @@ MEANING = {
     "edges.slots": "Slots in which the member appears in the centre's field, in any layer.",
     "edges.weight": "Sum of the member's slot weights over those slots and all layers; can exceed 1.",
     "edges.support": "The largest support among those slots; null: not estimated.",
+    "stability": (
+        "The source of the fields once more on half-samples of the training rows; null: not measured. phi: how alike "
+        "the selections are, 1 all the same, 0 as chance would have it (Nogueira, Sechidis, Brown 2018). stable_edges: "
+        "edges in at least the share threshold of the half-samples; expected_false: a bound on how many of them are "
+        "chance (Meinshausen, Buehlmann 2010). null: the same with a shuffled target, where the source uses it."
+    ),
+    "verdict.code": (
+        "structure_found: the fields help and half-samples agree on them; not_unique: they help, but other fields may "
+        "do as well; no_evidence: they do no better than random fields."
+    ),
     "verdict.against_random.mean": (
         "Test score with learned fields minus test score with random fields, on the same rows: accuracy as a fraction, "
         "R² for regression."

@@ -22,8 +22,9 @@ from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import Learned, save
 from rfconv_cli.judge.compare import compare
-from rfconv_cli.judge.controls import train_with_controls
+from rfconv_cli.judge.controls import RANDOM_FIELDS, train_with_controls
 from rfconv_cli.judge.metrics import Resamples
+from rfconv_cli.judge.repeated import repeat_on_halves
 from rfconv_cli.network.contest import GIVEN, Found, find_fields
 from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
@@ -109,11 +110,17 @@ def _fit_and_judge(
     encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
     problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
     if prepared.groups is not None:
-        problem = replace(problem, valid_groups=prepared.groups[prepared.is_in("valid")])
+        valid_groups, train_groups = (prepared.groups[prepared.is_in(part)] for part in ("valid", "train"))
+        problem = replace(problem, valid_groups=valid_groups, train_groups=train_groups)
     found = Found(given, GIVEN, ()) if given is not None else _find(problem, settings, watch, notice, progress)
     fields = found.fields
     trained, controls = watch.measure(
         "train", lambda: train_with_controls(problem, fields, settings, progress, found.trained)
+    )
+
+    stability, support = watch.measure(
+        "stability",
+        lambda: repeat_on_halves(problem, found, settings, trained, controls[RANDOM_FIELDS], progress),
     )
 
     # from here on the test rows are open, and nothing is fitted any more
@@ -126,13 +133,12 @@ def _fit_and_judge(
     others = {name: [on_test(one) for one in each] for name, each in controls.items()}
     groups = None if prepared.groups is None else prepared.groups[test]
     resamples = Resamples(int(test.sum()), settings.bootstrap, settings.seed, groups)
-    scores = watch.measure("judge", lambda: compare(prepared.y[test], predicted, others, resamples))
+    scores = watch.measure("judge", lambda: compare(prepared.y[test], predicted, others, resamples, stability))
     for name, each in controls.items():
         scores["controls"][name]["parameters"] = count_parameters(each[0].network)
     model = FittedModel(encoding, fields, trained.network, prepared.outputs)
-    return Learned(
-        model, predicted, scores | {"groups": communities(fields)} | _about(prepared, found, trained, problem)
-    )
+    metrics = scores | {"groups": communities(fields)} | _about(prepared, found, trained, problem)
+    return Learned(model, predicted, metrics, support)
 
 
 def _find(problem: Problem, settings: Settings, watch: Stopwatch, notice: Notice, progress: Progress) -> Found:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -21,11 +22,15 @@ from rfconv_cli.weights import encoding_document, network_bytes
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """All that was fitted, what it predicts for the test rows, and its metrics (`compare`, groups, rows, network)."""
+    """All that was fitted, what it predicts for the test rows, and its metrics (`compare`, groups, rows, network).
+
+    support: (D, N, K) of each member of the model's fields, or None where it was not measured.
+    """
 
     model: FittedModel
     predicted: NDArray[Any]
     metrics: dict[str, Any]
+    support: NDArray[np.float64] | None
 
 
 def save(
@@ -40,13 +45,16 @@ def save(
     schema, test = prepared.schema, prepared.is_in("test")
     fields = learned.model.fields.reordered(schema.names)
     groups = learned.metrics["groups"]
+    verdict = dict(learned.metrics["verdict"])
     document = fields_document(
-        fields,
+        learned.model.fields,
         run={"id": writer.name, "created": created, "rfconv_version": __version__},
         task=result["task"],
         columns=_columns(schema),
         layers=_layers(fields, settings),
-        verdict=learned.metrics["verdict"],
+        stability=verdict.pop("stability"),
+        support=learned.support,
+        verdict=verdict,
         warnings=_warnings(learned.metrics),
         source=learned.metrics["source"],
         groups=groups,

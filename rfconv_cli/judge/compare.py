@@ -16,11 +16,12 @@ def compare(
     predicted: NDArray[Any],
     controls: Mapping[str, Sequence[NDArray[Any]]],
     resamples: Resamples,
+    stability: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """`test`, `controls` and `verdict` of the result document.
 
     truth, predicted: as in `metrics.score`; controls: the predictions of each trained network, by control. A control's
-    score is the mean over its networks.
+    score is the mean over its networks. stability: as in `verdict`.
     """
     regression = predicted.ndim == 1
     judged = {
@@ -29,7 +30,12 @@ def compare(
     return {
         "test": score(truth, predicted, resamples),
         "controls": judged,
-        "verdict": verdict(judged[RANDOM_FIELDS]["difference"], len(controls[RANDOM_FIELDS]), regression=regression),
+        "verdict": verdict(
+            judged[RANDOM_FIELDS]["difference"],
+            len(controls[RANDOM_FIELDS]),
+            regression=regression,
+            stability=stability,
+        ),
     }
 
 

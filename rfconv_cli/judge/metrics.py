@@ -53,9 +53,9 @@ class Resamples:
         return np.stack([np.bincount(codes, column) for column in values.T], axis=1), sizes
 
 
-def interval(draws: Floats) -> list[float]:
-    """The central 95 % of bootstrap draws: [low, high]."""
-    tail = (1 - _LEVEL) / 2
+def interval(draws: Floats, level: float = _LEVEL) -> list[float]:
+    """The central 95 % of bootstrap draws, or another share: [low, high]."""
+    tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return [float(low), float(high)]
 
@@ -100,13 +100,13 @@ def difference(
     """
     if ours.ndim == 2:
         gains = np.stack([_correct(truth, ours) - _correct(truth, other) for other in theirs])  # (draws, rows)
-        return {"mean": float(gains.mean()), "interval": interval(_resampled_gain(gains, resamples))}
-    gains = np.stack([(other - truth) ** 2 - (ours - truth) ** 2 for other in theirs])
-    centred = _centred(truth)
-    return {
-        "mean": float(_share(gains.mean(), _variance(np.mean(centred), np.mean(centred**2)))),
-        "interval": interval(_share(_resampled_gain(gains, resamples), _resampled_variance(truth, resamples))),
-    }
+        mean, drawn = gains.mean(), _resampled_gain(gains, resamples)
+    else:
+        gains = np.stack([(other - truth) ** 2 - (ours - truth) ** 2 for other in theirs])
+        centred = _centred(truth)
+        mean = _share(gains.mean(), _variance(np.mean(centred), np.mean(centred**2)))
+        drawn = _share(_resampled_gain(gains, resamples), _resampled_variance(truth, resamples))
+    return {"mean": float(mean), "interval": interval(drawn), "interval_99": interval(drawn, 0.99)}
 
 
 def _resampled_gain(gains: Floats, resamples: Resamples) -> Floats:

@@ -21,6 +21,7 @@ _ASSIGNMENT_SECONDS = 5e-5  # one centre's assignment, of 20 rounds for each of 
 _ROUNDS = 40
 _ENTRIES = 6  # of the contest
 _FINALISTS = 3  # of them; one is the final network
+_HALVES, _HALVES_OF_A_SEARCH = 20, 4
 _SCREENED = 1 << 24  # pairs of columns of one block, see fields.screen
 _GATHERED = 1 << 21  # numbers of one block of candidates, see fields.candidates
 _PREDICTED = 1 << 20  # cells of one block of rows, see network.train
@@ -67,14 +68,27 @@ def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tu
     training = _training(rows, columns, outputs, settings)
     shown = settings.contest_epochs / settings.epochs
     controls = settings.random_draws + 2  # correlation fields and the MLP
+    # a search is counted again only where it is sure to be repeated: a contest may be won by others
+    searched = settings.source == "searched"
+    halves = halves_of(settings.source, settings) * (2 if searched else 1)
+    once_more = _search(columns, outputs, settings) if searched else _screen(rows // 2, columns)
     stages = [
         *([_screen(rows, columns), _align(columns)] if settings.source != "searched" else []),
         *([_search(columns, outputs, settings)] if contest or settings.source == "searched" else []),
         *([_times(training, "choose", _ENTRIES * shown + _FINALISTS - 1)] if contest else []),
         training,
         _times(training, "controls", controls),
+        *([_times(once_more, "stability", halves)] if halves else []),
     ]
     return tuple(stages)
+
+
+def halves_of(source: str, settings: Settings) -> int:
+    """Half-samples on which a source is repeated: as set, else as many as its cost allows; none of random or given."""
+    if source in ("random", "given"):
+        return 0
+    default = _HALVES_OF_A_SEARCH if source == "searched" else _HALVES
+    return default if settings.stability is None else settings.stability
 
 
 def search_memory(columns: int, settings: Settings) -> int:

@@ -36,7 +36,7 @@ class Problem:
     """Encoded training and validation rows, their columns sorted by name, and how many outputs they need.
 
     names: the columns, sorted. outputs: the number of classes, or 1 for regression. valid_groups: (validation rows,)
-    int64 codes of rows that were kept together, or None.
+    int64 codes of rows that were kept together, or None; train_groups: the same of the training rows.
     """
 
     names: tuple[str, ...]
@@ -44,11 +44,12 @@ class Problem:
     valid: Rows
     outputs: int
     valid_groups: NDArray[np.int64] | None = None
+    train_groups: NDArray[np.int64] | None = None
 
     def together(self) -> "Problem":
         """The same with the validation rows among the training rows."""
         x, y = (torch.cat(parts) for parts in ((self.train.x, self.valid.x), (self.train.y, self.valid.y)))
-        return replace(self, train=Rows(x, y))
+        return replace(self, train=Rows(x, y), train_groups=None)
 
 
 def generator_for(seed: int, purpose: str) -> torch.Generator:

@@ -182,6 +182,9 @@ def test_given_fields_are_trained_on_as_they_are(learned, sensor_csv, capsys):
     again = stdout_json(capsys)
     former = json.loads(Path("exported/fields.json").read_text())
     assert again["source"] == "given"
+    for field in former["fields"]:  # the former run repeated its source on half-samples; what is given has none
+        for member in field["members"]:
+            member["support"] = None
     assert again["fields"] == former["fields"]
     assert run_app(["evaluate", "-q"]) == 0
 

@@ -293,7 +293,7 @@ def test_the_result_is_what_was_saved_and_how_long_it_took(table):
     result = learn(table, "state", settings, table.parent / "rfconv-runs", silent, silent)
     run = open_run(Path(result["run"]["path"]))
     assert strip(run.json("metrics.json")).items() <= result.items()
-    assert set(result["seconds"]) == {"read", "prepare", "search", "train", "judge", "save"}
+    assert set(result["seconds"]) == {"read", "prepare", "search", "train", "stability", "judge", "save"}
     assert result["peak_memory_bytes"] > 1e6
 
 
@@ -311,7 +311,7 @@ def test_the_contest_is_stored_and_its_winner_is_the_source(table):
 def test_stages_are_told_in_their_order(table):
     told: list[str] = []
     learn(table, "state", from_values(QUICK), table.parent / "rfconv-runs", silent, lambda stage, _: told.append(stage))
-    assert list(dict.fromkeys(told)) == ["search", "contest", "train", "controls"]
+    assert list(dict.fromkeys(told)) == ["search", "contest", "train", "controls", "stability"]
 
 
 PAIRS = ((0, 5), (1, 4), (2, 7), (3, 6))
@@ -334,7 +334,7 @@ def test_planted_partners_are_found_from_one_side_or_the_other(planted):
 
 def test_fields_that_matter_are_said_to_beat_random_ones(planted):
     found = planted.json("metrics.json")
-    assert found["verdict"]["code"] == "not_unique"
+    assert found["verdict"]["code"] == "structure_found"
     assert found["controls"]["random_fields"]["difference"]["interval"][0] > 0.05
 
 

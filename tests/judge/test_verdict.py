@@ -26,14 +26,15 @@ CASES = {
 
 @pytest.mark.parametrize(("mean", "interval", "draws", "regression", "code", "says"), CASES.values(), ids=CASES)
 def test_the_verdict_follows_from_the_interval_and_says_its_numbers(mean, interval, draws, regression, code, says):
-    found = verdict({"mean": mean, "interval": interval}, draws, regression=regression)
+    found = verdict({"mean": mean, "interval": interval, "interval_99": interval}, draws, regression=regression)
     assert found["code"] == code
     assert [part for part in says if part not in found["sentence"]] == []
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_sentence_is_one_line(case):
-    sentence = verdict({"mean": case[0], "interval": case[1]}, case[2], regression=case[3])["sentence"]
+    difference = {"mean": case[0], "interval": case[1], "interval_99": case[1]}
+    sentence = verdict(difference, case[2], regression=case[3])["sentence"]
     assert sentence.endswith(".")
     assert "\n" not in sentence
 
@@ -41,3 +42,53 @@ def test_the_sentence_is_one_line(case):
 def test_the_difference_it_rests_on_comes_along():
     difference = {"mean": 0.1, "interval": [0.0, 0.2]}
     assert verdict(difference, 1, regression=False)["against_random"] == difference
+
+
+AHEAD = {"mean": 0.1, "interval": [0.06, 0.14], "interval_99": [0.05, 0.15]}
+AGREED = {
+    "halves": 20,
+    "phi": 0.9,
+    "phi_interval": [0.85, 0.95],
+    "edges": 100.0,
+    "stable_edges": 90,
+    "expected_false": 20.0,
+    "uses_target": True,
+    "null": {"phi": 0.01, "phi_interval": [0.0, 0.02]},
+}
+
+
+def test_fields_that_help_and_that_half_samples_agree_on_are_structure():
+    found = verdict(AHEAD, 5, regression=False, stability=AGREED)
+    assert (found["code"], found["stability"]) == ("structure_found", AGREED)
+    assert "20 half-samples" in found["sentence"]
+    assert "Φ 0.90, 95 % interval 0.85 to 0.95" in found["sentence"]
+
+
+def test_structure_read_off_the_columns_is_said_to_be_so():
+    sentence = verdict(AHEAD, 5, regression=False, stability=AGREED | {"uses_target": False, "null": None})["sentence"]
+    assert "the target had no part" in sentence
+
+
+@pytest.mark.parametrize(
+    ("ahead", "stability", "says"),
+    [
+        (AHEAD, None, "was not tested"),
+        (AHEAD, AGREED | {"phi": 0.5, "phi_interval": [0.4, 0.6]}, "choose others (Φ 0.50"),
+        (
+            AHEAD,
+            AGREED | {"null": {"phi": 0.8, "phi_interval": [0.7, 0.85]}},
+            "a shuffled target gives",
+        ),
+        (AHEAD, AGREED | {"stable_edges": 39}, "of 39 stable edges 20 may be chance"),
+        (AHEAD | {"interval_99": [0.0, 0.2]}, AGREED, "99 % interval reaches 0"),
+    ],
+)
+def test_fields_that_help_but_are_not_settled_are_not_unique(ahead, stability, says):
+    found = verdict(ahead, 5, regression=False, stability=stability)
+    assert found["code"] == "not_unique"
+    assert says in found["sentence"]
+
+
+def test_stable_fields_that_do_not_help_are_no_evidence():
+    nothing = {"mean": 0.0, "interval": [-0.01, 0.01], "interval_99": [-0.02, 0.02]}
+    assert verdict(nothing, 5, regression=False, stability=AGREED)["code"] == "no_evidence"

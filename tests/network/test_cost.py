@@ -67,9 +67,10 @@ def test_the_stages_are_those_that_the_source_asks_for():
     def stages(**changes) -> list[str]:
         return [cost.stage for cost in stage_costs(1000, 50, 3, settings(**changes))]
 
-    assert stages() == ["screen", "align", "search", "choose", "train", "controls"]
-    assert stages(source="searched") == ["search", "train", "controls"]
-    assert stages(source="correlation") == ["screen", "align", "train", "controls"]
+    assert stages() == ["screen", "align", "search", "choose", "train", "controls", "stability"]
+    assert stages(source="searched") == ["search", "train", "controls", "stability"]
+    assert stages(source="correlation") == ["screen", "align", "train", "controls", "stability"]
+    assert "stability" not in stages(stability=0)
 
 
 def work(stage: str, columns: int = 1000, **changes) -> float:

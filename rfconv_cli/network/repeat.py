@@ -1,0 +1,52 @@
+"""The same source of fields once more, on half-samples of the training rows: would other rows have said the same?
+
+Half-samples come in complementary pairs (Shah and Samworth 2013). Rows that were kept together stay so. Each has noise
+of its own, or a search would be stable only in where it began.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rfconv_cli.config import Settings
+from rfconv_cli.fields.search import Progress, Rows
+from rfconv_cli.network.contest import ALIGNED_INTERACTION, INTERACTION, SEARCHED, find_fields
+from rfconv_cli.network.learn import Problem, entropy
+
+USES_TARGET = (INTERACTION, ALIGNED_INTERACTION, SEARCHED)
+
+
+def fields_on_halves(
+    problem: Problem, source: str, settings: Settings, halves: int, progress: Progress
+) -> list[NDArray[np.int64]]:
+    """Members (D, N, K) that `source` finds on each half-sample. Raises TrainingError as the search does."""
+    found = []
+    for number in range(halves):
+        rows = _half(problem, number, settings.seed)
+        seed = entropy(settings.seed, f"half-sample {number}")
+        chosen = settings.model_copy(update={"source": source, "seed": seed})
+        half = replace(problem, train=problem.train.take(rows), train_groups=None)
+        found.append(find_fields(half, chosen, lambda *_: None).fields.members)
+        progress("stability", (number + 1) / halves)
+    return found
+
+
+def with_shuffled_target(problem: Problem, settings: Settings) -> Problem:
+    """The same columns, the targets of the training rows in a random order: what is found then is found in noise."""
+    rng = np.random.default_rng(entropy(settings.seed, "shuffled target"))
+    order = torch.from_numpy(rng.permutation(len(problem.train)))
+    return replace(problem, train=Rows(problem.train.x, problem.train.y[order]))
+
+
+def _half(problem: Problem, number: int, seed: int) -> torch.Tensor:
+    """Rows of a half-sample, ascending; numbers 2i and 2i + 1 are each other's complement."""
+    rng = np.random.default_rng(entropy(seed, f"pair of half-samples {number // 2}"))
+    rows = len(problem.train)
+    groups = np.arange(rows) if problem.train_groups is None else problem.train_groups
+    kinds, codes = np.unique(groups, return_inverse=True)
+    first = np.zeros(len(kinds), np.bool_)
+    first[rng.permutation(len(kinds))[: len(kinds) // 2]] = True
+    chosen = first[codes] if number % 2 == 0 else ~first[codes]
+    return torch.from_numpy(np.flatnonzero(chosen))
