@@ -17,6 +17,7 @@ from benchmarks.tables import PART, codes, data_file, fold_parts, hidden, write_
 
 FILE, TARGET = "satellite.parquet", "target"
 SIDE, BANDS, FOLDS = 3, 4, 5
+USUAL = {"heads": 1}  # on validation rows of fold 0 the loss was 0.19, and 0.22 with eight heads
 SHUFFLE_SEED = 36
 
 
@@ -40,6 +41,7 @@ def cases(data: Path, cache: Path, folds: int = FOLDS) -> Iterator[Case]:
             f"{FOLDS} random folds",
             fold,
             fixed,
+            USUAL,
             fold=fold,
             truth=true_names(list(columns), order),
         )

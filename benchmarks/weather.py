@@ -53,7 +53,8 @@ def year_parts(years: NDArray[np.int64], valid_year: int) -> NDArray[np.str_]:
 def jma(data: Path, cache: Path, *, weeks: bool, folds: int = FOLDS) -> Iterator[Case]:
     """Five folds of single days, or of whole weeks from Monday; the validation rows are drawn the same way.
 
-    folds: how many of the five to yield.
+    folds: how many of the five to yield. Whole weeks are scaled alike: on the validation rows of the first two folds
+    the loss was 0.67 so and 0.86 with each column by itself (and 0.47 against 0.36 on those of random folds).
     """
     table = pq.read_table(data_file(data, JMA_FILE))
     number, groups = jma_folds(table, weeks=weeks)
@@ -64,7 +65,8 @@ def jma(data: Path, cache: Path, *, weeks: bool, folds: int = FOLDS) -> Iterator
     for fold in range(folds):
         parts = fold_parts(number, fold, month, groups)
         path = write_table(cache / f"{name}-{fold}.parquet", features | {PART: parts})
-        yield Case(name, path, "month", split, fold, {"split_column": PART}, fold=fold)
+        usual = {"scaling": "shared"} if weeks else {}
+        yield Case(name, path, "month", split, fold, {"split_column": PART}, usual, fold=fold)
 
 
 def jma_folds(table: pa.Table, *, weeks: bool) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:

@@ -13,7 +13,7 @@ from rfconv_cli.errors import UsageError, nearest
 CONFIG_FILE = "rfconv.toml"
 ENVIRONMENT = "RFCONV_"
 _NO_SETTING = frozenset({"RFCONV_RUN"})  # names a run; see `run.find_run`
-Preset = Literal["default", "paper"]
+Preset = Literal["default", "fast", "best", "paper"]
 
 
 def _setting(default: Any, section: str, description: str, **bounds: Any) -> Any:
@@ -104,10 +104,15 @@ class Settings(BaseModel):
         None, "Search", "Temperature at the end of the search, reached geometrically; unset: constant.", gt=0
     )
 
-    epochs: int = _setting(40, "Training", "Most passes over the training rows for the final network.", ge=1)
-    batch_size: int = _setting(64, "Training", "Rows of a training step.", ge=1)
+    epochs: int = _setting(60, "Training", "Most passes over the training rows for the final network.", ge=1)
+    batch_size: int | None = _setting(
+        None, "Training", "Rows of a training step; unset: a power of two near √(2·rows), 16 to 256.", ge=1
+    )
     lr: float = _setting(2e-3, "Training", "Largest learning rate of W.", gt=0)
     weight_decay: float = _setting(0.3, "Training", "Decoupled weight decay of W in the final network.", ge=0)
+    averaging: float = _setting(
+        1.0, "Training", "Passes over the rows that the moving average of W remembers; 0: no average.", ge=0
+    )
     patience: int = _setting(8, "Training", "Stop after so many epochs without a better validation loss.", ge=1)
 
     refit: bool = _setting(
@@ -124,7 +129,11 @@ class Settings(BaseModel):
     )
     bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
 
-    preset: Preset = _setting("default", "Other", "Where unset settings come from: default, or the paper's own method.")
+    preset: Preset = _setting(
+        "default",
+        "Other",
+        "Where unset settings come from: default, fast (a look), best (patience), or the paper's method.",
+    )
     seed: int = _setting(0, "Other", "The one number all randomness comes from.", ge=0, lt=2**63)
     threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)
     plots: bool = _setting(True, "Other", "Draw the fields into the run folder.")
@@ -132,6 +141,21 @@ class Settings(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    "fast": {
+        "search_steps": 600,
+        "contest_epochs": 3,
+        "epochs": 20,
+        "patience": 4,
+        "refit": False,
+    },
+    "best": {
+        "search_steps": 6000,
+        "contest_epochs": 15,
+        "epochs": 150,
+        "patience": 20,
+        "random_draws": 10,
+        "stability": 50,
+    },
     # The paper's method as written: L_c multiplied, no mask, duplicates allowed, one own L per layer, no extras.
     "paper": {
         "source": "searched",
@@ -147,6 +171,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "embedding": "none",
         "dropout": 0.0,
         "weight_decay": 0.0,
+        "averaging": 0.0,
     },
 }
 

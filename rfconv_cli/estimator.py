@@ -60,6 +60,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         batch_size: int | None = None,
         lr: float | None = None,
         weight_decay: float | None = None,
+        averaging: float | None = None,
         patience: int | None = None,
         refit: bool | None = None,
         valid_size: float | None = None,
@@ -98,6 +99,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
+        self.averaging = averaging
         self.patience = patience
         self.refit = refit
         self.valid_size = valid_size

@@ -13,6 +13,7 @@ import torch
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.candidates import worth_gathering
 from rfconv_cli.fields.search import resolved
+from rfconv_cli.network.train import batch_of
 
 _FLOAT, _INT = 4, 8  # bytes
 _AT_REST = 400_000_000  # bytes of the program with its libraries, before any table
@@ -165,8 +166,8 @@ def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
 
 
 def _training(rows: int, columns: int, outputs: int, settings: Settings) -> StageCost:
-    steps = max(1, rows // settings.batch_size) * settings.epochs
-    batch = min(rows, settings.batch_size)
+    batch = batch_of(rows, settings)
+    steps = max(1, rows // max(1, batch)) * settings.epochs
     embedded = settings.embedding != "none"
     inputs = settings.embedding_size if embedded else 1
     embedding = settings.bins * settings.embedding_size if embedded else 0  # weights of a column

@@ -29,6 +29,7 @@ from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, s
 from rfconv_cli.network.train import Trained, loss_value, train_network, train_on_all
 
 _SLOT_VALUES_WORTH_THREADS = 200_000
+_USUAL_BATCH = 64  # before the rows are counted
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def threads_for(settings: Settings, columns: int) -> int:
     Below some 200,000 slot values a step, threads gain little on an idle machine and cost tenfold on a busy one, where
     they wait for each other.
     """
-    small = settings.batch_size * columns * settings.kernel_size < _SLOT_VALUES_WORTH_THREADS
+    small = (settings.batch_size or _USUAL_BATCH) * columns * settings.kernel_size < _SLOT_VALUES_WORTH_THREADS
     return settings.threads or (1 if small else int(cpu_count()))
 
 
@@ -132,11 +133,16 @@ def trained_on_all(problem: Problem, fields: ReceptiveFields, before: Trained, s
 
     Where `settings.refit` is off, and where the validation rows are training rows, it is `before` itself.
     """
-    if not settings.refit or problem.valid is problem.train:
+    if not trains_again(problem, settings):
         return before
     together = problem.together()
     network, generator = network_on(together, fields, settings)
     return train_on_all(network, together.train, before, settings, generator)
+
+
+def trains_again(problem: Problem, settings: Settings) -> bool:
+    """Whether there is a last training on training and validation rows together."""
+    return settings.refit and problem.valid is not problem.train
 
 
 def network_on(problem: Problem, fields: ReceptiveFields, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:

@@ -11,6 +11,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.conv import FixedConv, RelaxedConv
 from rfconv_cli.network.embed import PiecewiseLinear
 
+_BYTES = 256  # values of a byte: dropout is exact to 1/256
 _UNITS_OF_A_HEAD = 8  # at least: with fewer, dropout leaves a head too little to learn with
 
 
@@ -29,7 +30,7 @@ class Head(nn.Module):
 
     (batch, features) → (batch, heads, outputs). hidden: units of each hidden layer; the last one's are shared out among
     the heads, so that an ensemble costs what one network does (after TabM, Gorishniy et al. 2024). No hidden layer: one
-    linear head. Dropout falls on what enters each layer.
+    linear head. Dropout falls on what enters each layer, its share in steps of 1/256.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Head(nn.Module):
     def _dropped(self, x: Tensor) -> Tensor:
         if not (self.training and self.dropout):
             return x
-        # torch's own dropout draws from the global state; ours from the generator it was given
-        keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=self.generator)
-        return x * keep.div_(1 - self.dropout)
+        # torch's own dropout draws from the global state, and a whole number for each bit; ours takes bytes, 8 at once
+        kept = max(1, round(_BYTES * (1 - self.dropout)))
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
+        draws = words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[: x.numel()]
+        return x * (draws.view(x.shape) <= kept - 1).to(x.dtype) * (_BYTES / kept)
 
 
 def activate(x: Tensor, activation: str) -> Tensor:

@@ -4,6 +4,7 @@ Half-samples come in complementary pairs (Shah and Samworth 2013). Rows that wer
 of its own, or a search would be stable only in where it began.
 """
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.search import Progress, Rows
+from rfconv_cli.fields.search import Progress, Rows, resolved
 from rfconv_cli.network.contest import ALIGNED_INTERACTION, INTERACTION, SEARCHED, find_fields
 from rfconv_cli.network.learn import Problem, entropy
+from rfconv_cli.network.side_by_side import Packed, in_processes, packed, processes_for, unpacked
 
 USES_TARGET = (INTERACTION, ALIGNED_INTERACTION, SEARCHED)
 
@@ -22,15 +24,28 @@ def fields_on_halves(
     problem: Problem, source: str, settings: Settings, halves: int, progress: Progress
 ) -> list[NDArray[np.int64]]:
     """Members (D, N, K) that `source` finds on each half-sample. Raises TrainingError as the search does."""
+    asked = settings.model_copy(update={"source": source})
+    steps = resolved(asked, len(problem.train) // 2, len(problem.names)).search_steps or 0
+    count = processes_for(problem, halves, steps, settings) if source == SEARCHED else 1
+    tasks = (_half_problem(problem, number, asked) for number in range(halves))
+    each = in_processes(_members, tasks, count) if count > 1 else itertools.starmap(_members, tasks)
     found = []
-    for number in range(halves):
-        rows = _half(problem, number, settings.seed)
-        seed = entropy(settings.seed, f"half-sample {number}")
-        chosen = settings.model_copy(update={"source": source, "seed": seed})
-        half = replace(problem, train=problem.train.take(rows), train_groups=None)
-        found.append(find_fields(half, chosen, lambda *_: None).fields.members)
-        progress("stability", (number + 1) / halves)
+    for members in each:
+        found.append(members)
+        progress("stability", len(found) / halves)
     return found
+
+
+def _half_problem(problem: Problem, number: int, settings: Settings) -> tuple[Packed, Settings]:
+    """The rows of a half-sample, and the settings with a seed of its own."""
+    rows = _half(problem, number, settings.seed)
+    seed = entropy(settings.seed, f"half-sample {number}")
+    half = replace(problem, train=problem.train.take(rows))
+    return packed(half), settings.model_copy(update={"seed": seed})
+
+
+def _members(sent: Packed, settings: Settings) -> NDArray[np.int64]:
+    return find_fields(unpacked(sent), settings, lambda *_: None).fields.members
 
 
 def with_shuffled_target(problem: Problem, settings: Settings) -> Problem:

@@ -3,8 +3,8 @@
 A small network keeps one core busy, so the other cores take its siblings. Whether they do changes no digit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from joblib import Parallel, cpu_count, delayed
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.learn import Problem, network_on, threads_for, train_on_fields, trained_on_all
-from rfconv_cli.network.train import Epoch, Trained
+from rfconv_cli.network.learn import Problem, network_on, threads_for, train_on_fields, trained_on_all, trains_again
+from rfconv_cli.network.train import Epoch, Trained, batch_of
 
 _STEPS_WORTH_PROCESSES = 3000  # in all: about the time in which a fresh process has loaded torch
 _Arrays = tuple[NDArray[Any], ...]
+Packed = tuple[tuple[str, ...], int, _Arrays]
+_R = TypeVar("_R")
 _Result = tuple[dict[str, NDArray[Any]], tuple[Epoch, ...]]
 _Task = tuple[ReceptiveFields, Trained | None]  # the fields, and the training before this one
 
@@ -36,6 +38,8 @@ def finish_each(
     problem: Problem, every: Mapping[ReceptiveFields, Trained], settings: Settings, stage: str, progress: Progress
 ) -> dict[ReceptiveFields, Trained]:
     """`trained_on_all` for every network of a first training. Raises TrainingError as that does."""
+    if not trains_again(problem, settings):
+        return dict(every)
     return dict(zip(every, _each(problem, list(every.items()), settings, stage, progress), strict=True))
 
 
@@ -51,12 +55,41 @@ def _each(
     return trained
 
 
-def _processes(problem: Problem, networks: int, settings: Settings) -> int:
-    """How many processes train at once: one where threads are used, or where there is little to do."""
-    steps = networks * settings.epochs * max(1, len(problem.train) // settings.batch_size)
-    if threads_for(settings, len(problem.names)) > 1 or steps < _STEPS_WORTH_PROCESSES:
+def processes_for(problem: Problem, tasks: int, steps: int, settings: Settings) -> int:
+    """How many processes share `tasks` of `steps` each: one where threads are used or there is little to do."""
+    if threads_for(settings, len(problem.names)) > 1 or tasks * steps < _STEPS_WORTH_PROCESSES:
         return 1
-    return min(int(cpu_count()), networks)
+    return min(int(cpu_count()), tasks)
+
+
+def in_processes(work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], count: int) -> Iterator[_R]:
+    """`work(*task)` of each task, in order, in `count` processes of one thread each. Tensors travel as arrays."""
+    # without files: joblib would map large arrays into a temporary folder
+    pool = Parallel(n_jobs=count, return_as="generator", max_nbytes=None)
+    yield from pool(delayed(_alone)(work, task) for task in tasks)
+
+
+def packed(problem: Problem) -> Packed:
+    """Rows of a problem in a form that travels to another process; its groups stay behind."""
+    arrays = tuple(part.numpy() for rows in (problem.train, problem.valid) for part in (rows.x, rows.y))
+    return problem.names, problem.outputs, arrays
+
+
+def unpacked(sent: Packed) -> Problem:
+    """The problem that was `packed`."""
+    names, outputs, arrays = sent
+    train_x, train_y, valid_x, valid_y = (torch.from_numpy(array) for array in arrays)
+    return Problem(names, Rows(train_x, train_y), Rows(valid_x, valid_y), outputs)
+
+
+def _alone(work: Callable[..., _R], task: tuple[Any, ...]) -> _R:
+    torch.set_num_threads(1)
+    return work(*task)
+
+
+def _processes(problem: Problem, networks: int, settings: Settings) -> int:
+    rows = len(problem.train)
+    return processes_for(problem, networks, settings.epochs * (rows // max(1, batch_of(rows, settings))), settings)
 
 
 def _one_by_one(problem: Problem, tasks: Sequence[_Task], settings: Settings) -> Iterator[Trained]:
@@ -65,31 +98,18 @@ def _one_by_one(problem: Problem, tasks: Sequence[_Task], settings: Settings) ->
 
 
 def _in_processes(problem: Problem, tasks: Sequence[_Task], settings: Settings, count: int) -> Iterator[Trained]:
-    arrays = tuple(part.numpy() for rows in (problem.train, problem.valid) for part in (rows.x, rows.y))
-    # in order, and without files: joblib would map large arrays into a temporary folder
-    pool = Parallel(n_jobs=count, return_as="generator", max_nbytes=None)
-    results = pool(
-        delayed(_work)(problem.names, problem.outputs, arrays, fields, before and before.history, settings)
-        for fields, before in tasks
-    )
+    sent = packed(problem)
+    every = ((sent, fields, before and before.history, settings) for fields, before in tasks)
+    results = in_processes(_work, every, count)
     for (fields, _), (state, history) in zip(tasks, results, strict=True):
         network, _ = network_on(problem, fields, settings)
         network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         yield Trained(network.eval(), history)
 
 
-def _work(
-    names: tuple[str, ...],
-    outputs: int,
-    arrays: _Arrays,
-    fields: ReceptiveFields,
-    history: tuple[Epoch, ...] | None,
-    settings: Settings,
-) -> _Result:
+def _work(sent: Packed, fields: ReceptiveFields, history: tuple[Epoch, ...] | None, settings: Settings) -> _Result:
     """In a process of its own: train, and give back plain arrays."""
-    torch.set_num_threads(1)
-    train_x, train_y, valid_x, valid_y = (torch.from_numpy(array) for array in arrays)
-    problem = Problem(names, Rows(train_x, train_y), Rows(valid_x, valid_y), outputs)
+    problem = unpacked(sent)
     before = None if history is None else Trained(torch.nn.Identity(), history)
     trained = _train(problem, fields, before, settings)
     return {name: value.numpy() for name, value in trained.network.state_dict().items()}, trained.history

@@ -1,5 +1,6 @@
 """Training on fixed fields, with early stopping on the validation rows, and prediction."""
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Progress, Rows, one_cycle
 
+_FIRST_STEPS = 10  # of a training: their weights are soon forgotten by the average
+_SMALLEST_BATCH, _LARGEST_BATCH = 16, 256  # where the setting is left open
 _PREDICT_CELLS = 1 << 20  # rows × columns of one block: bounds memory for wide tables
 
 
@@ -69,21 +72,28 @@ def row_losses(predicted: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(predicted, y, reduction="none")
 
 
+def batch_of(rows: int, settings: Settings) -> int:
+    """Rows of a training step: as set, else a power of two near √(2·rows), so that small tables take many steps."""
+    near = 2 ** round(math.log2(2 * rows) / 2) if rows else 1
+    return min(rows, settings.batch_size or min(_LARGEST_BATCH, max(_SMALLEST_BATCH, near)))
+
+
 def train_network(
     network: nn.Module, train: Rows, valid: Rows, settings: Settings, generator: torch.Generator, progress: Progress
 ) -> Trained:
-    """Minimise the loss on `train` (AdamW, one-cycle learning rate); keep the weights best on `valid`.
+    """Minimise the loss on `train` (AdamW, one-cycle learning rate); keep the averaged weights best on `valid`.
 
     Stops after `settings.patience` epochs without a better validation loss. Raises TrainingError on divergence.
     """
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
-    for done, loss in enumerate(_epochs(network, train, settings, generator)):
-        history.append(Epoch(loss, _valid_loss(network, valid)))
+    average = _average_of(network, settings)
+    for done, loss in enumerate(_epochs(network, average, train, settings, generator)):
+        history.append(Epoch(loss, _valid_loss(average, valid)))
         if not best or history[-1].valid_loss < history[best_epoch].valid_loss:
             best_epoch = done
-            best = {name: value.clone() for name, value in network.state_dict().items()}
+            best = {name: value.clone() for name, value in average.state_dict().items()}
         progress("train", (done + 1) / settings.epochs)
         if done - best_epoch >= settings.patience:
             break
@@ -100,20 +110,32 @@ def train_on_all(
 
     The history stays that one's: no row is left to say how far this training has come. Raises TrainingError.
     """
-    for _ in zip(range(before.best_epoch), _epochs(network, rows, settings, generator), strict=False):
+    average = _average_of(network, settings)
+    for _ in zip(range(before.best_epoch), _epochs(network, average, rows, settings, generator), strict=False):
         pass
-    if not all(bool(torch.isfinite(weights).all()) for weights in network.parameters()):
+    if not all(bool(torch.isfinite(weights).all()) for weights in average.parameters()):
         raise _diverged()
-    return Trained(network.eval(), before.history)
+    return Trained(average.eval(), before.history)
 
 
-def _epochs(network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator) -> Iterator[float]:
-    """One pass after another, each yielding its mean training loss; the schedule is that of `settings.epochs`."""
-    size = min(settings.batch_size, len(train))
+def _average_of(network: nn.Module, settings: Settings) -> nn.Module:
+    """A copy whose weights will be the moving average of the network's, or itself where there is no averaging."""
+    return copy.deepcopy(network) if settings.averaging else network
+
+
+def _epochs(
+    network: nn.Module, average: nn.Module, train: Rows, settings: Settings, generator: torch.Generator
+) -> Iterator[float]:
+    """One pass after another, each yielding its mean training loss; the schedule is that of `settings.epochs`.
+
+    average: follows the weights with a memory of `settings.averaging` passes (Polyak and Juditsky 1992). A stop before
+    the learning rate has come down leaves weights that still jump about; their mean does not.
+    """
+    size = batch_of(len(train), settings)
     steps = max(1, len(train) // size)
-    weights = network.parameters()
-    optimiser = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     schedule = one_cycle(optimiser, settings.lr, settings.epochs * steps)
+    memory, taken = max(1.0, settings.averaging * steps), 0
     for _ in range(settings.epochs):
         network.train()
         total = 0.0
@@ -124,7 +146,17 @@ def _epochs(network: nn.Module, train: Rows, settings: Settings, generator: torc
             optimiser.step()
             schedule.step()
             total += float(loss.detach())
+            taken += 1
+            _follow(average, network, max(1 / memory, _FIRST_STEPS / (taken + _FIRST_STEPS)))
         yield total / steps
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
+    """Move the average's weights towards the network's by `share` of the way."""
+    if average is not network:
+        for mean, weights in zip(average.parameters(), network.parameters(), strict=True):
+            mean.lerp_(weights, share)
 
 
 @torch.no_grad()

@@ -38,6 +38,13 @@ def test_the_same_seed_finds_the_same(planted):
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+def test_half_samples_searched_in_processes_find_the_same(planted, monkeypatch):
+    alone = fields_on_halves(planted, "searched", from_values(FAST), 2, silent)
+    monkeypatch.setattr(repeat, "processes_for", lambda *_: 2)
+    beside = fields_on_halves(planted, "searched", from_values(FAST), 2, silent)
+    assert all(np.array_equal(a, b) for a, b in zip(alone, beside, strict=True))
+
+
 def test_a_shuffled_target_keeps_columns_and_classes(planted):
     noise = with_shuffled_target(planted, from_values(FAST))
     assert torch.equal(noise.train.x, planted.train.x)

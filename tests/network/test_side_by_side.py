@@ -9,7 +9,7 @@ from rfconv_cli.fields.search import Rows
 from rfconv_cli.judge.controls import drawn_fields
 from rfconv_cli.network import side_by_side
 from rfconv_cli.network.learn import Problem
-from rfconv_cli.network.side_by_side import train_each
+from rfconv_cli.network.side_by_side import finish_each, train_each
 
 QUICK = {"epochs": 2, "channels": 4, "hidden": 16}
 
@@ -43,6 +43,19 @@ def test_processes_give_the_same_networks_in_the_same_order(monkeypatch):
         assert not other.network.training
         states = one.network.state_dict(), other.network.state_dict()
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_last_training_in_processes_is_the_same_as_alone(refit, monkeypatch):
+    chosen = settings(refit=refit)
+    first = {drawn_fields(problem(), draw, chosen): one for draw, one in enumerate(trained(refit=refit))}
+    alone = finish_each(problem(), first, chosen, "stage", lambda *_: None)
+    monkeypatch.setattr(side_by_side, "_processes", lambda *_: 2)
+    beside = finish_each(problem(), first, chosen, "stage", lambda *_: None)
+    for fields, one in alone.items():
+        states = one.network.state_dict(), beside[fields].network.state_dict()
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+        assert (one is first[fields]) is not refit
 
 
 def test_a_divergence_in_a_process_is_told_as_it_is(two_processes):

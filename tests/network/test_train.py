@@ -12,7 +12,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.network.model import fixed_network
-from rfconv_cli.network.train import Trained, combined, loss_value, predict, row_losses, train_network
+from rfconv_cli.network.train import Trained, batch_of, combined, loss_value, predict, row_losses, train_network
 
 N, CLASSES = 6, 3
 
@@ -134,6 +134,24 @@ def test_the_trained_network_is_ready_to_predict():
 def test_any_number_of_rows_and_epochs_trains(rows, batch_size, epochs):
     trained = train(separable(rows, 5), separable(16, 6), batch_size=batch_size, epochs=epochs)
     assert len(trained.history) == epochs
+
+
+@pytest.mark.parametrize(
+    ("rows", "given", "size"),
+    [(0, None, 0), (5, None, 5), (40, None, 16), (400, None, 32), (10_000, None, 128), (10**7, None, 256), (40, 8, 8)],
+)
+def test_a_batch_grows_with_the_square_root_of_the_rows(rows, given, size):
+    assert batch_of(rows, settings(batch_size=given)) == size
+
+
+def test_the_kept_weights_are_the_moving_average():
+    def after_a_step(averaging: float) -> dict[str, torch.Tensor]:
+        rows = separable(16, 5)
+        return train(rows, rows, averaging=averaging, epochs=1, dropout=0.0).network.state_dict()
+
+    start, raw, mean = network(dropout=0.0).state_dict(), after_a_step(0.0), after_a_step(30.0)
+    for name, value in raw.items():
+        torch.testing.assert_close(mean[name], start[name].lerp(value, 10 / 11))
 
 
 def test_two_trainings_are_equal_bit_for_bit():
