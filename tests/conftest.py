@@ -15,7 +15,10 @@ from rfconv_cli.cli import run_app
 
 torch.set_num_threads(1)
 
-FAST = ("--search-steps", "40", "--epochs", "4", "--random-draws", "1", "--bootstrap", "200", "--channels", "4")
+FAST = (
+    *("--search-steps", "40", "--contest-epochs", "2", "--epochs", "4", "--channels", "4"),
+    *("--random-draws", "1", "--stability", "2", "--bootstrap", "200"),
+)
 
 
 def sensor_frame(rows: int = 240, seed: int = 0) -> pd.DataFrame:

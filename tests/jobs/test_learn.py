@@ -24,7 +24,9 @@ from rfconv_cli.run import Run, open_run
 
 QUICK = {
     "search_steps": 20,
+    "contest_epochs": 2,
     "epochs": 3,
+    "stability": 2,
     "random_draws": 2,
     "bootstrap": 100,
     "channels": 4,
@@ -62,7 +64,8 @@ def save(frame: pd.DataFrame, folder: Path, name: str = "table.parquet") -> Path
 def learned(data: Path, target: str, **changes: Any) -> Run:
     """A completed run on `target`, the other targets left out."""
     others = [name for name in TARGETS if name != target]
-    quick = {key: value for key, value in QUICK.items() if key not in PRESETS.get(changes.get("preset", ""), {})}
+    given = PRESETS["paper"] if changes.get("preset") == "paper" else {}
+    quick = {key: value for key, value in QUICK.items() if key not in given}
     settings = from_values(quick | {"exclude": others} | changes)
     result = learn(data, target, settings, data.parent / "rfconv-runs", silent, silent)
     return open_run(Path(result["run"]["path"]))
