@@ -8,7 +8,7 @@ READY = $(VENV)/.ready
 .PHONY: demo test lint bench clean
 
 demo: $(READY)
-	$(BIN)/rfconv learn sample_data/nyc_weather.csv --target month
+	$(BIN)/rfconv learn sample_data/nyc_weather.csv --target month --preset fast
 	$(BIN)/rfconv evaluate
 	$(BIN)/rfconv export-fields --plot
 

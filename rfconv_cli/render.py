@@ -21,6 +21,15 @@ if TYPE_CHECKING:  # torch stands behind it, and most commands need none
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 _MODELS = {"random_fields": "random fields", "correlation_fields": "correlation fields", "mlp": "plain MLP"}
 _GROUPS_SHOWN = 8
+_SOURCES = {
+    "correlation": "by correlation",
+    "interaction": "by interaction (covariance that shifts with the target)",
+    "aligned": "by correlation, slots aligned",
+    "aligned interaction": "by interaction, slots aligned",
+    "searched": "searched by gradient descent",
+    "random": "random; the contest found none better",
+    "given": "as given",
+}
 
 
 class _Console(Console):
@@ -80,6 +89,10 @@ class Screen:
         self.out.print()
         if "verdict" in result:
             self.out.print(Text.assemble(("Verdict  ", "bold"), printable(result["verdict"]["sentence"])))
+        if "source" in result:
+            self.out.print(
+                Text.assemble(("Fields   ", "bold"), printable(_SOURCES.get(result["source"], result["source"])))
+            )
         self.out.print(Text.assemble(("Run      ", "bold"), printable(result["run"]["path"])), soft_wrap=True)
 
     def contest(self, rows: Sequence[Mapping[str, Any]]) -> None:
