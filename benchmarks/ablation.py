@@ -29,6 +29,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "each layer its own fields": {"share_fields": False},
     "no hidden layer": {"hidden": 0},
     "no dropout": {"dropout": 0.0},
+    "no embedding": {"embedding": "none"},
+    "one head": {"heads": 1},
+    "no weight decay": {"weight_decay": 0.0},
+    "no moving average": {"averaging": 0.0},
+    "no last training": {"refit": False},
     "paper": {"preset": "paper"},
 }
 ONLY_ON = {"each layer its own fields": ("mnist1d",)}  # elsewhere one layer: the row would change nothing
@@ -56,14 +61,14 @@ def run(
 
 
 def cases(table: str, data: Path, seeds: int, cache: Path) -> Iterator[Case]:
-    """The table's cases, one a seed, with one random draw instead of several: the controls are not the question."""
+    """The table's cases, one a seed, with one random draw and no half-samples: the controls are not the question."""
     made = {
         "weather-eu-years": lambda: weather.eu_years(data, cache, seeds),
         "ring": lambda: ring_cases(cache, seeds),
         "mnist1d": lambda: small.mnist1d(cache, seeds),
     }
     for case in made[table]():
-        yield replace(case, benchmark=f"ablation-{table}", usual={**case.usual, "random_draws": 1})
+        yield replace(case, benchmark=f"ablation-{table}", usual={**case.usual, "random_draws": 1, "stability": 0})
 
 
 def ring_cases(cache: Path, seeds: int) -> Iterator[Case]:
