@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.marks import MARKS, gather, markdown, row
+from benchmarks.plant_runs import FAMILIES, grow
 
 Line = dict[str, Any]
 BY_NAME = {mark.benchmark: mark for mark in MARKS}
@@ -26,14 +27,15 @@ def cells(benchmark: str, lines: list[Line]) -> tuple[str, ...]:
         ("landsat", learned("landsat", 0.93, 0.92), "yes"),  # their mean is the bar itself
         ("landsat", learned("landsat", 0.93, 0.91), "**no**"),
         ("landsat", [], "—"),
-        ("plant-ring", learned("plant-ring", 0.86, oracle=0.865, recall=0.96), "yes"),
-        ("plant-ring", learned("plant-ring", 0.86, oracle=0.88, recall=0.96), "**no**"),
-        ("plant-ring", learned("plant-ring", 0.86, oracle=0.86, recall=0.94), "**no**"),
-        ("plant-ring", learned("plant-ring", 0.86, oracle=0.86), "—"),  # recall was not measured
-        ("plant-interactions", learned("plant-interactions", 0.9, recall=0.995, precision=0.95), "yes"),
-        ("plant-interactions", learned("plant-interactions", 0.9, recall=0.995, precision=0.94), "**no**"),
+        ("plants-ring", learned("plants-ring", 0.86, oracle=0.865, recall=0.96), "yes"),
+        ("plants-ring", learned("plants-ring", 0.86, oracle=0.88, recall=0.96), "**no**"),
+        ("plants-ring", learned("plants-ring", 0.86, oracle=0.86, recall=0.94), "**no**"),
+        ("plants-ring", learned("plants-ring", 0.86, oracle=0.86), "—"),  # recall was not measured
+        ("plants-interactions", learned("plants-interactions", 0.9, recall=0.995, precision=0.95), "yes"),
+        ("plants-interactions", learned("plants-interactions", 0.9, recall=0.995, precision=0.94), "**no**"),
         ("digits", learned("digits", 0.98, 0.98, verdict="no_evidence"), "yes"),
-        ("digits", learned("digits", 0.98, 0.98, verdict="not_unique"), "**no**"),
+        ("digits", learned("digits", 0.98, 0.98, verdict="not_unique"), "yes"),
+        ("digits", learned("digits", 0.98, 0.98, verdict="structure_found"), "**no**"),
         ("digits", learned("digits", 0.97, 0.97, verdict={"code": "no_evidence"}), "**no**"),
     ],
 )
@@ -46,6 +48,18 @@ def test_two_of_forty_tables_without_structure_may_be_taken_for_some(found: int,
     codes = ["structure_found"] * found + ["no_evidence"] * (40 - found)
     made = [{"benchmark": "null", "seed": i, "verdict": code} for i, code in enumerate(codes)]
     assert cells("null", made)[2::5] == (f"structure_found {found} of 40 (n = 40)", met)
+
+
+def test_draws_without_correlation_count_among_their_family() -> None:
+    lines = learned("plants-ring", 0.9, 0.9, 0.9, oracle=0.9, recall=1.0)
+    lines += learned("plants-ring-uncorrelated", 0.8, 0.8, oracle=0.9, recall=1.0)
+    assert cells("plants-ring", lines)[2].startswith("0.86, ")
+    assert cells("plants-ring", lines)[-1] == "**no**"
+
+
+def test_every_family_of_plants_has_a_mark_under_the_name_of_its_lines() -> None:
+    named = {name for mark in MARKS for name in (mark.benchmark, *mark.together_with)}
+    assert {f"plants-{grow(family, draw, 64)[0]}" for family in FAMILIES for draw in range(5)} <= named
 
 
 @pytest.mark.parametrize(("error", "met"), [(38.0, "yes"), (38.6, "**no**")])
