@@ -23,6 +23,9 @@ from rfconv_cli.table.plan import blocks
 EU_FILE, JMA_FILE = "eu_weather.csv", "jma_daily.parquet"
 FIRST_TEST_YEAR = 2007
 VALID_YEARS = range(2001, 2007)
+# chosen on years to 2006 alone: of settings trained without 2005 and 2006 (or 2000 and 2001) and judged on these, the
+# loss was 0.598 so, 0.606 with dropout 0.3, 0.636 with the defaults; on the validation year 0.518 and 0.530
+USUAL_OF_YEARS = {"heads": 16, "dropout": 0.45}
 FOLDS = 5
 
 
@@ -42,7 +45,7 @@ def eu_years(data: Path, cache: Path, seeds: int) -> Iterator[Case]:
         year = VALID_YEARS[seed % len(VALID_YEARS)]
         path = write_table(cache / f"eu-years-{year}.parquet", columns | {PART: year_parts(years, year)})
         split = f"years to {FIRST_TEST_YEAR - 1} against later ones, {year} validates"
-        yield Case("weather-eu-years", path, "MONTH", split, seed, {"split_column": PART})
+        yield Case("weather-eu-years", path, "MONTH", split, seed, {"split_column": PART}, USUAL_OF_YEARS)
 
 
 def year_parts(years: NDArray[np.int64], valid_year: int) -> NDArray[np.str_]:

@@ -1,10 +1,10 @@
 """Where fields come from: starts read off the screen, and the search; a contest on the validation rows chooses.
 
 No single source wins on every table, and a search can destroy a good start. So each entry trains the discrete network
-briefly, the best few train it to the end, and the first of these, in order of preference, within a standard error of
-the best is taken: what can be read off the rows before what was searched, and random fields, which say nothing, last.
-Brief trainings alone favour searched fields, which are learned from faster, whether better or not. The test rows are
-not seen.
+briefly, the best few and the most preferred train it to the end, and the first of these, in order of preference, within
+a standard error of the best is taken: what can be read off the rows before what was searched, and random fields, which
+say nothing, last. Brief trainings alone favour searched fields, which are learned from faster, whether better or not.
+The test rows are not seen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,15 +96,16 @@ def correlation_entry(problem: Problem, settings: Settings) -> Entry:
 def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, progress: Progress) -> Found:
     """Trainings of the entries on the training rows, judged by the loss of each validation row.
 
-    Entries stand in the order of preference. All are trained for `contest_epochs`, the best few to the end; taken is
-    the first of those whose mean loss exceeds the best one's by at most a standard error of the paired difference
-    (Breiman et al. 1984). Fields that two entries share take part once.
+    Entries stand in the order of preference. All are trained for `contest_epochs`, the best few and the first (which is
+    a control too, so that its training is needed anyway) to the end; taken is the first of those whose mean loss
+    exceeds the best one's by at most a standard error of the paired difference (Breiman et al. 1984). Fields that two
+    entries share take part once.
     """
     entries = _distinct(entries)
     short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
     brief = train_each(problem, [entry.fields for entry in entries], short, "contest", _part(progress, 0.0, 0.3))
     first_losses = [one.valid_loss for one in brief]
-    finalists = sorted(np.argsort(first_losses, kind="stable")[:_FINALISTS].tolist())
+    finalists = sorted({0, *np.argsort(first_losses, kind="stable")[:_FINALISTS].tolist()})
     fields = [entries[i].fields for i in finalists]
     trained = train_each(problem, fields, settings, "contest", _part(progress, 0.3, 1.0))
     losses = np.stack([_valid_losses(one, problem) for one in trained])  # (finalists, rows)
