@@ -27,6 +27,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "searched, centre not masked": {"source": "searched", "mask_centre": False},
     "searched, slots not distinct": {"source": "searched", "distinct": False},
     "each layer its own fields": {"share_fields": False},
+    "each centre its own kernel": {"kernel": "own"},
     "no hidden layer": {"hidden": 0},
     "no dropout": {"dropout": 0.0},
     "no embedding": {"embedding": "none"},

@@ -60,6 +60,11 @@ class Settings(BaseModel):
     embedding_size: int = _setting(16, "Network", "Numbers that the embedding makes of one.", ge=1, le=256)
     activation: Literal["relu", "gelu"] = _setting("relu", "Network", "Nonlinearity.")
     dropout: float = _setting(0.3, "Network", "Dropout before each dense layer of the final network.", ge=0, lt=1)
+    kernel: Literal["shared", "own"] = _setting(
+        "shared",
+        "Network",
+        "One kernel W for all positions, or for each centre its own, whose slots need no common order.",
+    )
     share_fields: bool = _setting(True, "Network", "All layers use the same receptive fields.")
 
     source: Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction"] = _setting(

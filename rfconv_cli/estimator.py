@@ -38,6 +38,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         embedding_size: int | None = None,
         dropout: float | None = None,
         activation: str | None = None,
+        kernel: str | None = None,
         share_fields: bool | None = None,
         scaling: str | None = None,
         source: str | None = None,
@@ -77,6 +78,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.embedding_size = embedding_size
         self.dropout = dropout
         self.activation = activation
+        self.kernel = kernel
         self.share_fields = share_fields
         self.scaling = scaling
         self.source = source

@@ -22,8 +22,8 @@ _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 _MODELS = {"random_fields": "random fields", "correlation_fields": "correlation fields", "mlp": "plain MLP"}
 _GROUPS_SHOWN = 8
 _SOURCES = {
-    "correlation": "by correlation",
-    "interaction": "by interaction (covariance that shifts with the target)",
+    "correlation": "by correlation, slots by strength (--kernel own needs no common order)",
+    "interaction": "by interaction, slots by strength (--kernel own needs no common order)",
     "aligned": "by correlation, slots aligned",
     "aligned interaction": "by interaction, slots aligned",
     "searched": "searched by gradient descent",

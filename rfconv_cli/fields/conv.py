@@ -1,7 +1,8 @@
 """Convolutions over receptive fields: relaxed (L_c, while searching) and fixed (L_d, ever after).
 
-Both take one kernel W shared by all positions and a slot 0 fixed to the centre; they differ only in where the other
-slots get their values. Letters as in the paper: N columns, M = N positions, K slots, R logits, L_c, L_d, W.
+Both take a slot 0 fixed to the centre and a kernel W, shared by all positions where nothing else is said; they differ
+only in where the other slots get their values. Letters as in the paper: N columns, M = N positions, K slots, R logits,
+L_c, L_d, W.
 """
 
 from typing import Any
@@ -111,18 +112,36 @@ class SharedKernel(nn.Module):
     def __init__(self, kernel_size: int, channels_in: int, channels_out: int, generator: torch.Generator) -> None:
         super().__init__()
         fan_in = kernel_size * channels_in
-        kernel = torch.randn(fan_in, channels_out, generator=generator) * (2.0 / fan_in) ** 0.5
-        self.kernel = nn.Parameter(kernel)
+        self.weight = nn.Parameter(torch.randn(fan_in, channels_out, generator=generator) * (2.0 / fan_in) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(channels_out))
 
     def forward(self, slots: Tensor) -> Tensor:
         batch, positions = slots.shape[:2]
         flat = slots.reshape(batch * positions, -1)  # (batch·M, K·C_in)
-        return torch.addmm(self.bias, flat, self.kernel).view(batch, positions, -1)
+        return torch.addmm(self.bias, flat, self.weight).view(batch, positions, -1)
+
+
+class OwnKernels(nn.Module):
+    """A kernel and a bias for each position, so that slots need no common order. All start as one shared kernel would.
+
+    Shapes: slots (batch, M, K, C_in) → (batch, M, C_out). Cost: that of a shared kernel, with M times its weights.
+    """
+
+    def __init__(
+        self, positions: int, kernel_size: int, channels_in: int, channels_out: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        start = SharedKernel(kernel_size, channels_in, channels_out, generator)
+        self.weight = nn.Parameter(start.weight.detach().repeat(positions, 1, 1))  # (M, K·C_in, C_out)
+        self.bias = nn.Parameter(torch.zeros(positions, 1, channels_out))
+
+    def forward(self, slots: Tensor) -> Tensor:
+        flat = slots.flatten(2).transpose(0, 1)  # (M, batch, K·C_in)
+        return torch.baddbmm(self.bias, flat, self.weight).transpose(0, 1)
 
 
 class FixedConv(nn.Module):
-    """Convolution over discrete receptive fields (L_d of eq. 3): a gather, then one shared kernel.
+    """Convolution over discrete receptive fields (L_d of eq. 3): a gather, then the kernel.
 
     Shapes: x (batch, N, C_in) → (batch, M, C_out). `members` (M, K) int64, entries in [0, N); slot 0 is the centre.
     Cost: batch·M·K·C_in·C_out multiply-adds; never builds the (M, K, N) one-hot tensor.
@@ -131,13 +150,13 @@ class FixedConv(nn.Module):
 
     members: Tensor
 
-    def __init__(self, members: Tensor, channels_in: int, channels_out: int, generator: torch.Generator) -> None:
+    def __init__(self, members: Tensor, kernel: SharedKernel | OwnKernels) -> None:
         super().__init__()
         self.register_buffer("members", members, persistent=False)
-        self.shared = SharedKernel(members.shape[1], channels_in, channels_out, generator)
+        self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.shared(gather_slots(x, self.members))
+        out: Tensor = self.kernel(gather_slots(x, self.members))
         return out
 
 
@@ -156,14 +175,14 @@ class RelaxedConv(nn.Module):
         super().__init__()
         self.logits = logits
         self.estimator = estimator
-        self.shared = SharedKernel(logits.slots + 1, channels_in, channels_out, generator)
+        self.kernel = SharedKernel(logits.slots + 1, channels_in, channels_out, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         logits, table = self.logits(), self.logits.candidates
         if table is not None and not worth_gathering(x.shape[1], table.shape[1]):
             logits, table = over_all_columns(logits, table, x.shape[1]), None
         free = self._free_slots(x, logits, table)  # (batch, N, K−1, C_in)
-        out: Tensor = self.shared(torch.cat([x.unsqueeze(2), free], dim=2))  # (batch, N, C_out)
+        out: Tensor = self.kernel(torch.cat([x.unsqueeze(2), free], dim=2))  # (batch, N, C_out)
         return out
 
     def _free_slots(self, x: Tensor, logits: Tensor, table: Tensor | None) -> Tensor:
@@ -177,6 +196,4 @@ class RelaxedConv(nn.Module):
 
     def discrete(self, members: Tensor) -> FixedConv:
         """The convolution with this one's kernel on discrete fields. members (N, K) int64."""
-        fixed = FixedConv(members, 1, 1, torch.Generator())
-        fixed.shared = self.shared
-        return fixed
+        return FixedConv(members, self.kernel)

@@ -173,7 +173,8 @@ def _training(rows: int, columns: int, outputs: int, settings: Settings) -> Stag
     embedding = settings.bins * settings.embedding_size if embedded else 0  # weights of a column
     values = batch * columns * (_values_each(settings, inputs) + (settings.bins + inputs if embedded else 0))
     products = 6.0 * batch * (_weights_used(columns, outputs, settings, inputs) + columns * embedding)
-    weights = columns * (settings.channels * (settings.hidden or outputs) + embedding)
+    own_kernels = settings.kernel_size * inputs * settings.channels if settings.kernel == "own" else 0
+    weights = columns * (settings.channels * (settings.hidden or outputs) + embedding + own_kernels)
     memory = (3 * values + 5 * weights + 2 * rows * columns) * _FLOAT
     numbers = float(_VALUE_TOUCHED * (values + weights))
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.conv import FixedConv, RelaxedConv
+from rfconv_cli.fields.conv import FixedConv, OwnKernels, RelaxedConv, SharedKernel
 from rfconv_cli.network.embed import PiecewiseLinear
 
 _BYTES = 256  # values of a byte: dropout is exact to 1/256
@@ -107,10 +107,20 @@ def fixed_network(
     depth, columns, _ = members.shape
     embedding, size = _embedding(edges, settings, generator)
     convs = [
-        FixedConv(members[min(i, depth - 1)], settings.channels if i else size, settings.channels, generator)
+        FixedConv(members[min(i, depth - 1)], _kernel(members, settings.channels if i else size, settings, generator))
         for i in range(settings.layers)
     ]
     return FieldNetwork(convs, final_head(columns, outputs, settings, generator), embedding)
+
+
+def _kernel(
+    members: Tensor, channels_in: int, settings: Settings, generator: torch.Generator
+) -> SharedKernel | OwnKernels:
+    """The kernel of one layer, as `settings.kernel` says."""
+    _, positions, slots = members.shape
+    if settings.kernel == "own":
+        return OwnKernels(positions, slots, channels_in, settings.channels, generator)
+    return SharedKernel(slots, channels_in, settings.channels, generator)
 
 
 def plain_mlp(

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from rfconv_cli.fields.conv import (
     FixedConv,
+    OwnKernels,
     RelaxedConv,
     SharedKernel,
     centre_mask,
@@ -41,7 +42,7 @@ def relaxed(estimator: str, temperature: float = 1.0, mask: torch.Tensor | None 
     conv = RelaxedConv(logits, C_IN, C_OUT, generator(2), estimator=estimator).double()
     with torch.no_grad():
         logits.values.copy_(randn(N, SLOTS, N, seed=1) * 2)
-        conv.shared.bias.copy_(randn(C_OUT, seed=3))
+        conv.kernel.bias.copy_(randn(C_OUT, seed=3))
     return conv
 
 
@@ -72,7 +73,7 @@ def triple_sum(x: torch.Tensor, field: np.ndarray, shared: SharedKernel) -> np.n
     positions, slots, columns = field.shape
     batch, _, channels = x.shape
     image = x.numpy()
-    kernel = shared.kernel.detach().numpy().reshape(slots, channels, -1)
+    kernel = shared.weight.detach().numpy().reshape(slots, channels, -1)
     bias = shared.bias.detach().numpy()
     out = np.zeros((batch, positions, len(bias)))
     for b, m, o in np.ndindex(*out.shape):
@@ -109,7 +110,7 @@ def test_continuous_field_is_the_softmax_of_r_along_the_columns(mask, temperatur
 def test_relaxed_convolution_is_the_triple_sum_of_equation_1(mask, temperature):
     conv, x = relaxed("softmax", temperature, mask), randn(BATCH, N, C_IN, seed=4)
     field = with_identity(softmax_by_hand(conv.logits().detach(), temperature, mask))
-    np.testing.assert_allclose(conv(x).detach(), triple_sum(x, field, conv.shared), rtol=1e-11)
+    np.testing.assert_allclose(conv(x).detach(), triple_sum(x, field, conv.kernel), rtol=1e-11)
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -117,14 +118,17 @@ def test_straight_through_convolution_is_the_triple_sum_over_the_argmax(mask):
     conv, x = relaxed("straight-through", 0.7, mask), randn(BATCH, N, C_IN, seed=4)
     members = torch.from_numpy(softmax_by_hand(conv.logits().detach(), 0.7, mask)).argmax(-1)
     np.testing.assert_allclose(
-        conv(x).detach(), triple_sum(x, with_identity(one_hot(members)), conv.shared), rtol=1e-11
+        conv(x).detach(), triple_sum(x, with_identity(one_hot(members)), conv.kernel), rtol=1e-11
     )
 
 
 def test_fixed_convolution_is_the_triple_sum_over_one_hot_fields():
     members = torch.tensor([[0, 1, 4], [1, 1, 0], [2, 0, 3], [3, 3, 3], [4, 2, 0]])  # duplicates are legal
-    conv, x = FixedConv(members, C_IN, C_OUT, generator()).double(), randn(BATCH, N, C_IN, seed=4)
-    np.testing.assert_allclose(conv(x).detach(), triple_sum(x, one_hot(members), conv.shared), rtol=1e-11)
+    conv, x = (
+        FixedConv(members, SharedKernel(members.shape[1], C_IN, C_OUT, generator())).double(),
+        randn(BATCH, N, C_IN, seed=4),
+    )
+    np.testing.assert_allclose(conv(x).detach(), triple_sum(x, one_hot(members), conv.kernel), rtol=1e-11)
 
 
 def test_gather_is_the_one_hot_product():
@@ -145,15 +149,37 @@ def test_gather_sends_back_the_gradient_of_the_one_hot_product():
 def test_slot_0_is_the_centre_itself(estimator):
     conv, x = relaxed(estimator), randn(BATCH, N, C_IN, seed=4)
     with torch.no_grad():
-        conv.shared.kernel[C_IN:] = 0  # only slot 0 is heard
-    centre_only = x @ conv.shared.kernel[:C_IN] + conv.shared.bias
+        conv.kernel.weight[C_IN:] = 0  # only slot 0 is heard
+    centre_only = x @ conv.kernel.weight[:C_IN] + conv.kernel.bias
     np.testing.assert_allclose(conv(x).detach(), centre_only.detach(), rtol=1e-12)
 
 
 def test_the_kernel_is_shared_by_all_positions():
-    conv = FixedConv(torch.arange(N).unsqueeze(1), C_IN, C_OUT, generator()).double()
+    conv = FixedConv(torch.arange(N).unsqueeze(1), SharedKernel(1, C_IN, C_OUT, generator())).double()
     everywhere = randn(BATCH, 1, C_IN).expand(BATCH, N, C_IN)
     assert (conv(everywhere) == conv(everywhere)[:, :1]).all()
+
+
+def test_own_kernels_start_as_the_shared_one_and_part_at_the_first_step():
+    members, x = torch.randint(N, (N, SLOTS), generator=generator()), randn(BATCH, N, C_IN).float()
+    shared = FixedConv(members, SharedKernel(SLOTS, C_IN, C_OUT, generator(3)))
+    own = FixedConv(members, OwnKernels(N, SLOTS, C_IN, C_OUT, generator(3)))
+    torch.testing.assert_close(own(x), shared(x))
+    own(x).pow(2).sum().backward()
+    grad = own.kernel.weight.grad
+    assert grad is not None
+    assert not torch.allclose(grad[0], grad[1])
+
+
+def test_a_position_with_its_own_kernel_is_the_sum_over_its_slots():
+    members, x = torch.randint(N, (N, SLOTS), generator=generator()), randn(BATCH, N, C_IN)
+    conv = FixedConv(members, OwnKernels(N, SLOTS, C_IN, C_OUT, generator())).double()
+    with torch.no_grad():
+        conv.kernel.weight.copy_(randn(N, SLOTS * C_IN, C_OUT, seed=8))
+        conv.kernel.bias.copy_(randn(N, 1, C_OUT, seed=9))
+    by_slot = conv.kernel.weight.detach().view(N, SLOTS, C_IN, C_OUT)
+    expected = np.einsum("bmkc,mkco->bmo", x[:, members], by_slot) + conv.kernel.bias.detach().squeeze(1).numpy()
+    np.testing.assert_allclose(conv(x).detach(), expected, rtol=1e-11)
 
 
 def loud_centre() -> torch.Tensor:
@@ -257,7 +283,7 @@ def wide_conv(estimator: str) -> tuple[nn.Module, torch.Tensor]:
     x = torch.randn(WIDE["batch"], columns, channels, generator=generator()).requires_grad_()
     if estimator == "fixed":
         members = torch.randint(columns, (columns, slots + 1), generator=generator())
-        return FixedConv(members, channels, channels, generator()), x
+        return FixedConv(members, SharedKernel(slots + 1, channels, channels, generator())), x
     logits = DenseLogits(columns, slots, generator(), mask=centre_mask(columns))
     return RelaxedConv(logits, channels, channels, generator(), estimator=estimator), x
 
@@ -279,7 +305,7 @@ def test_no_tensor_is_larger_than_r_or_the_slot_values(estimator, create_graph):
 def test_the_fixed_convolution_never_builds_the_one_hot_tensor():
     columns, slots = 200, 3
     members = torch.randint(columns, (columns, slots), generator=generator())
-    conv = FixedConv(members, 1, 2, generator())
+    conv = FixedConv(members, SharedKernel(slots, 1, 2, generator()))
     x = torch.randn(2, columns, 1, generator=generator()).requires_grad_()
     with LargestTensor() as largest:
         conv(x).square().sum().backward()
@@ -294,10 +320,10 @@ def test_the_size_recorder_sees_the_naive_product():
 
 
 def test_the_kernel_starts_from_its_generator_alone():
-    first, again = (SharedKernel(3, 2, 4, generator(7)).kernel for _ in range(2))
+    first, again = (SharedKernel(3, 2, 4, generator(7)).weight for _ in range(2))
     assert torch.equal(first, again)
 
 
 def test_the_kernel_starts_with_he_variance():
-    kernel = SharedKernel(9, 50, 200, generator()).kernel.detach()  # 90,000 draws
+    kernel = SharedKernel(9, 50, 200, generator()).weight.detach()  # 90,000 draws
     assert float(kernel.var()) == pytest.approx(2 / (9 * 50), rel=0.05)

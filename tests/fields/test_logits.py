@@ -60,7 +60,7 @@ def test_the_gradient_of_the_factors_is_that_through_r():
     found = torch.autograd.grad(conv(x).pow(2).sum(), factors)
     r = logits.raw().detach().requires_grad_()
     slots = torch.cat([x.unsqueeze(2), straight_through_slots(x, r, centre_mask(N), 1.0)], 2)
-    (of_r,) = torch.autograd.grad(conv.shared(slots).pow(2).sum(), r)
+    (of_r,) = torch.autograd.grad(conv.kernel(slots).pow(2).sum(), r)
     for ours, theirs in zip(found, torch.autograd.grad(logits.raw(), factors, of_r), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 

@@ -238,6 +238,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "two layers, own fields": ("state", {"layers": 2, "share_fields": False}),
     "two layers, one set of fields": ("state", {"layers": 2}),
     "linear head": ("kind", {"hidden": 0}),
+    "a kernel for each centre": ("kind", {"kernel": "own", "layers": 2}),
     "more slots than columns": ("state", {"kernel_size": 20}),
 }
 

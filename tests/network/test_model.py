@@ -53,6 +53,13 @@ def test_the_fixed_network_gives_the_outputs_of_every_head(layers, share, hidden
     assert network(rows()).shape == (ROWS, 2 if hidden else 1, OUTPUTS)
 
 
+@depths
+def test_each_centre_has_its_own_kernel_on_request(layers):
+    network = fixed_network(members(), OUTPUTS, settings(layers=layers, kernel="own"), generator())
+    assert {conv.kernel.weight.shape[0] for conv in network.convs} == {N}
+    assert network(rows()).shape == (ROWS, 2, OUTPUTS)
+
+
 def test_each_layer_of_a_fixed_network_has_its_own_fields():
     fields = members(3)
     network = fixed_network(fields, OUTPUTS, settings(layers=3), generator())
@@ -83,7 +90,7 @@ def test_the_network_has_one_kernel_per_layer_and_a_head(layers, hidden, expecte
 def test_an_embedding_widens_what_enters_the_first_layer_alone():
     chosen = settings(layers=2, embedding_size=5)
     network = fixed_network(members(), OUTPUTS, chosen, generator(), bin_edges(rows(), 3))
-    assert [conv.shared.kernel.shape[0] for conv in network.convs] == [3 * 5, 3 * 4]
+    assert [conv.kernel.weight.shape[0] for conv in network.convs] == [3 * 5, 3 * 4]
     plain = count_parameters(fixed_network(members(), OUTPUTS, chosen, generator()))
     assert count_parameters(network) == plain + 6 * (3 + 1) * 5 + 3 * 4 * 4
 
