@@ -1,7 +1,8 @@
 """Slot alignment: makes slot k mean the same at every centre. Takes candidates from `screen`; trains nothing.
 
 The candidates span a graph; its spectral embedding gives every column a place on a ring, a line, a plane or in space;
-a slot is a displacement in that geometry, the same for all centres. Without a geometry, slots go by strength.
+a slot is a displacement in that geometry, the same for all centres. Without a geometry, slots are translations of the
+graph (see `translate`), and by strength where it has none.
 Sources: Belkin and Niyogi 2003 (spectral embedding); Lassance, Vialatte, Gripon 2018 (slots aligned on a graph).
 """
 
@@ -18,14 +19,16 @@ from scipy.sparse.linalg import eigsh
 from scipy.spatial import KDTree
 
 from rfconv_cli.fields.screen import Candidates
+from rfconv_cli.fields.translate import translated
 
-Geometry = Literal["ring", "line", "plane", "space", "unaligned"]
+Geometry = Literal["ring", "line", "plane", "space", "translations", "unaligned"]
 Floats = NDArray[np.float64]
 
 _DEGREE = 4  # neighbours that make the graph: more bring far columns in, which bend the geometry
 _EIGENVALUES = 8
 _ROUNDS = 20
 _DENSE_UP_TO = 500
+_ALIKE = 1.4  # eigenvalues, in units of the first, that count as equal to it
 _RING_HOLE = 0.5  # share of the middle radius
 _RING_GAP = np.pi / 3  # a wider arc without a column is an opening
 
@@ -39,7 +42,7 @@ class Alignment:
 
 
 def align(candidates: Candidates, kernel_size: int) -> Alignment:
-    """Fields of K slots from the candidates' graph; "unaligned", with slots by strength, where it has no geometry."""
+    """Fields of K slots from the candidates' graph; "unaligned", with slots by strength, where nothing orders them."""
     columns = len(candidates.members)
     graph = _graph(candidates)
     if columns <= max(kernel_size, _EIGENVALUES) + 1 or connected_components(graph)[0] > 1:
@@ -47,7 +50,8 @@ def align(candidates: Candidates, kernel_size: int) -> Alignment:
     values, vectors = _embedding(graph)
     geometry = recognise(values, vectors)
     if geometry == "unaligned":
-        return by_strength(candidates, kernel_size)
+        moved = translated(candidates, kernel_size)
+        return by_strength(candidates, kernel_size) if moved is None else Alignment(moved, "translations")
     if geometry in ("ring", "line"):
         return Alignment(_along_curve(vectors, kernel_size, closed=geometry == "ring"), geometry)
     dimensions = 2 if geometry == "plane" else 3
@@ -75,16 +79,17 @@ def recognise(values: Floats, vectors: Floats) -> Geometry:
     """The geometry that the embedding speaks of. values: eigenvalues, ascending, without 0; vectors: (N, 8).
 
     In units of the first eigenvalue a line has 1, 4, 9; a ring 1, 1, 4, 4; a square 1, 1, 2; a cube 1, 1, 1, 2; a graph
-    without geometry has them all close together. A ring is known by its hole: no column lies near the middle.
+    without geometry has them all close together, one of more than three dimensions, such as a torus, the first four. A
+    ring is known by its hole: no column lies near the middle.
     """
     ratio = values / values[0]
-    if ratio[-1] < 2:
+    if ratio[-1] < 2 or ratio[3] < _ALIKE:
         return "unaligned"
     if ratio[1] > 2.5:
         return "line"
     if _has_hole(vectors[:, :2] / vectors[:, :2].std(axis=0)):
         return "ring"
-    return "space" if ratio[2] < 1.4 else "plane"
+    return "space" if ratio[2] < _ALIKE else "plane"
 
 
 def _has_hole(places: Floats) -> bool:

@@ -100,6 +100,7 @@ def test_by_strength_keeps_the_order_of_the_candidates():
         ([1, 1, 2, 4, 4], "plane"),
         ([1, 1, 1, 2, 2], "space"),
         ([1, 1.1, 1.2, 1.3, 1.4], "unaligned"),
+        ([1, 1, 1.2, 1.2, 2.2], "unaligned"),  # a torus: four dimensions
     ],
 )
 def test_eigenvalues_tell_the_geometry(values, geometry):
