@@ -3,6 +3,8 @@
 S = K − 1 free slots. Q is N, or the number of candidates of each centre.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ _MAP_START = 0.3  # how far each slot's map starts from the identity, where all 
 _SCALE = 10.0
 
 
-class Logits(nn.Module):
+class Logits(nn.Module, ABC):
     """What every parameterisation of R has: S slots, a temperature, a mask or candidates, and the noise of a step.
 
     mask: (M, 1, N) additive, −inf where a column may not stand; or None.
@@ -34,9 +36,9 @@ class Logits(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
         self.register_buffer("candidates", candidates, persistent=False)
 
+    @abstractmethod
     def raw(self) -> Tensor:
         """R without noise, (M, S, Q)."""
-        raise NotImplementedError
 
     def forward(self) -> Tensor:
         return self.raw() if self.noise is None else self.raw() + self.noise
