@@ -13,7 +13,7 @@ from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.contest import correlation_entry
-from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for
+from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, trains_again
 from rfconv_cli.network.model import FieldNetwork, count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.side_by_side import finish_each, train_each
 from rfconv_cli.network.train import Trained, train_network, train_on_all
@@ -67,7 +67,7 @@ def train_plain_mlp(problem: Problem, settings: Settings, progress: Progress) ->
     """Dense layers with about as many parameters as the network on fields, on the same embedding, trained alike."""
     network, generator = _plain_mlp(problem, settings)
     first = train_network(network, problem.train, problem.valid, settings, generator, progress)
-    if not settings.refit:
+    if not trains_again(problem, settings):
         return first
     together = problem.together()
     again, generator = _plain_mlp(together, settings)
