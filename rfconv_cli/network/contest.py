@@ -134,8 +134,10 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
 
 
 def _standard_error(values: NDArray[np.float64], groups: NDArray[np.int64] | None) -> float:
-    """Standard error of the mean of (rows,) values; rows of one group count as one observation."""
-    _, codes = np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)
+    """Standard error of the mean of (rows,) values; rows of one group count as one observation, if there are two."""
+    if groups is None or len(np.unique(groups)) < 2:  # one group alone says nothing of the spread
+        groups = np.arange(len(values))
+    _, codes = np.unique(groups, return_inverse=True)
     sums, sizes = np.bincount(codes, values - values.mean()), np.bincount(codes)
     units = len(sizes)
     return float(np.sqrt(np.square(sums).sum() * units / max(1, units - 1)) / len(values))

@@ -1,5 +1,7 @@
 """The contest: planted structure wins, ties go to the simpler, the test of the choice is the validation rows alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,14 @@ def test_a_tie_goes_to_the_simpler(planted):
     table = contest(entries, noise, from_values({**FAST, "kernel_size": 2}), silent).table
     behind = table[0]["behind_best"] <= table[0]["standard_error"]
     assert table[0]["chosen"] == behind
+
+
+def test_validation_rows_of_one_group_alone_are_judged_row_by_row(planted):
+    columns = len(planted.names)
+    entries = [entry("near", 1, columns), entry("next", 2, columns)]
+    settings = from_values({**FAST, "kernel_size": 2})
+    together = replace(planted, valid_groups=np.zeros(len(planted.valid), np.int64))
+    assert contest(entries, together, settings, silent).table == contest(entries, planted, settings, silent).table
 
 
 def test_fields_that_two_entries_share_take_part_once(planted):
