@@ -104,7 +104,8 @@ def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, not
     gaps = np.isnan(prepared.x)
     if gaps.any():
         columns = int(gaps.any(axis=0).sum())
-        notice(f"{gaps.sum()} missing cells in {columns} columns filled with the training rows' medians")
+        of_them = "1 column" if columns == 1 else f"{columns} columns"
+        notice(f"{gaps.sum()} missing cells in {of_them} filled with the training rows' medians")
     if settings.kernel_size > len(prepared.schema.names):
         notice(f"kernel size {len(prepared.schema.names)}: there are no more columns")
 

@@ -533,7 +533,7 @@ def test_a_missing_cell_is_said_and_counted(tmp_path):
     frame.loc[:9, "b"] = np.nan
     told: list[str] = []
     learn(save(frame, tmp_path), "state", from_values(QUICK), tmp_path / "runs", told.append, silent)
-    assert any("10 missing cells in 1 columns" in notice for notice in told)
+    assert any("10 missing cells in 1 column filled" in notice for notice in told)
 
 
 @pytest.mark.parametrize(("unit", "zero"), [(1e7, 0.0), (1.0, 1.6e9)], ids=["large", "epoch seconds"])
