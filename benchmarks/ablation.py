@@ -20,6 +20,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no contest: interaction": {"source": "interaction"},
     "no contest: aligned": {"source": "aligned"},
     "no contest: aligned interaction": {"source": "aligned interaction"},
+    "no contest: moments": {"source": "moments"},
     "no contest: searched": {"source": "searched"},
     "searched by softmax": {"source": "searched", "estimator": "softmax"},
     "searched, first order": {"source": "searched", "level": "first-order"},

@@ -13,6 +13,7 @@ from rfconv_cli.errors import UsageError, nearest
 CONFIG_FILE = "rfconv.toml"
 ENVIRONMENT = "RFCONV_"
 _NO_SETTING = frozenset({"RFCONV_RUN"})  # names a run; see `run.find_run`
+Source = Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction", "moments"]
 Preset = Literal["default", "fast", "best", "paper"]
 
 
@@ -67,7 +68,7 @@ class Settings(BaseModel):
     )
     share_fields: bool = _setting(True, "Network", "All layers use the same receptive fields.")
 
-    source: Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction"] = _setting(
+    source: Source = _setting(
         "contest", "Search", "Where fields come from: one source, or the winner of a contest between all."
     )
     contest_epochs: int = _setting(6, "Search", "Passes over the training rows for each entry of the contest.", ge=1)

@@ -26,6 +26,7 @@ _SOURCES = {
     "interaction": "by interaction, slots by strength (--kernel own needs no common order)",
     "aligned": "by correlation, slots aligned",
     "aligned interaction": "by interaction, slots aligned",
+    "moments": "by second moments, slots aligned",
     "searched": "searched by gradient descent",
     "random": "random; the contest found none better",
     "given": "as given",

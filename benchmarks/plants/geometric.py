@@ -91,6 +91,7 @@ def grid(
 
     height, width: N is their product; the grid ends at its borders, and a motif never reaches beyond.
     shape: of a field: "cross" (K = 5) or "square" (K = 9). At a border the nearest columns stand in (`real` False).
+        Without correlation no row tells of a field that reaches beyond: then none of its members is `real`.
     smoothness: weight of the up to four next sensors in the noise, below 0.25 (there its chessboard sum is free of
         noise). classes, strength, tilt, correlated: as in `ring`.
     Raises ValueError when there are more classes than shapes to tell apart, no inside, or noise without a floor.
@@ -118,7 +119,7 @@ def grid(
         y=y,
         names=neutral_names(height * width),
         members=np.argsort(place)[fields[place]],
-        real=real[place],
+        real=(real if correlated else real & real.all(axis=1, keepdims=True))[place],
         slots=("centre", *(f"{down:+d},{right:+d}" for down, right in steps[1:].tolist())),
         description=(
             f"{height} × {width} sensors on a grid, columns shuffled. "

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 Codes = NDArray[np.int64]
 
 _BLOCK_CELLS = 1 << 24  # centres × columns of one block: memory grows with N, not with N²
-_TARGET_BINS = 4
+TARGET_BINS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +45,7 @@ def by_covariance_shift(x: Floats, y: NDArray[Any], size: int) -> Candidates:
 
     y: (rows,) int64 class codes, or float values, which are cut into 4 bins of equal size.
     """
-    codes = class_codes(y)
-    z = _standardised(x)
-    parts = [part - part.mean(axis=0) for part in (z[codes == code] for code in np.unique(codes)) if len(part) > 1]
+    parts = class_parts(x, y)
     rows = sum(len(part) for part in parts)
 
     def strength(block: slice) -> Floats:
@@ -86,11 +84,17 @@ def mixed(x: Floats, y: NDArray[Any], size: int, rng: np.random.Generator) -> ND
     return found
 
 
+def class_parts(x: Floats, y: NDArray[Any]) -> list[Floats]:
+    """The rows of each class that has two, (its rows, N): the columns standardised, then centred within the class."""
+    codes, z = class_codes(y), _standardised(x)
+    return [part - part.mean(axis=0) for part in (z[codes == code] for code in np.unique(codes)) if len(part) > 1]
+
+
 def class_codes(y: NDArray[Any]) -> Codes:
     """(rows,) classes as they are; values as the quarter they fall into."""
     if y.dtype.kind != "f":
         return np.asarray(y, np.int64)
-    edges = np.quantile(y, np.arange(1, _TARGET_BINS) / _TARGET_BINS)
+    edges = np.quantile(y, np.arange(1, TARGET_BINS) / TARGET_BINS)
     return np.searchsorted(edges, y).astype(np.int64)
 
 

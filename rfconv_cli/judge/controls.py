@@ -12,10 +12,10 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.contest import correlation_entry
 from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, trains_again
 from rfconv_cli.network.model import FieldNetwork, count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.side_by_side import finish_each, train_each
+from rfconv_cli.network.starts import CORRELATION, Starts
 from rfconv_cli.network.train import Trained, train_network, train_on_all
 
 RANDOM_FIELDS, CORRELATION_FIELDS, MLP = "random_fields", "correlation_fields", "mlp"
@@ -35,7 +35,7 @@ def train_with_controls(
     trained before with these settings (`train_on_fields`), and are not trained again.
     """
     draws = [drawn_fields(problem, draw, settings) for draw in range(settings.random_draws)]
-    correlated = correlation_entry(problem, settings).fields
+    correlated = Starts(problem, settings).entry(CORRELATION).fields
     every = dict.fromkeys([fields, *draws, correlated])
     wanted = [one for one in every if one not in known]
     fresh = train_each(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))

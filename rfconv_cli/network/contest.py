@@ -1,4 +1,4 @@
-"""Where fields come from: starts read off the screen, and the search; a contest on the validation rows chooses.
+"""Where fields come from: starts that train nothing, and the search; a contest on the validation rows chooses.
 
 No single source wins on every table, and a search can destroy a good start. So each entry trains the discrete network
 briefly, the best few and the most preferred train it to the end, and the first of these, in order of preference, within
@@ -15,31 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.align import Alignment, align, by_strength
-from rfconv_cli.fields.project import random_fields
-from rfconv_cli.fields.screen import by_correlation, by_covariance_shift
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.gap import SearchRecord
-from rfconv_cli.network.learn import Problem, entropy, search_fields
+from rfconv_cli.network.learn import Problem, search_fields
 from rfconv_cli.network.side_by_side import train_each
+from rfconv_cli.network.starts import STARTS, Entry, Starts
 from rfconv_cli.network.train import Trained, predict, row_losses
 
-CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
-SEARCHED, RANDOM, GIVEN = "searched", "random", "given"
-UNALIGNED = "unaligned"
-_CANDIDATES = 16
+SEARCHED, GIVEN = "searched", "given"
 _FINALISTS = 3
 _OUT = {"valid_loss": None, "behind_best": None, "standard_error": None, "chosen": False}
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """Fields that take part in the contest; geometry: what `align` found, where it was asked."""
-
-    name: str
-    fields: ReceptiveFields
-    geometry: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,35 +48,14 @@ def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Fou
     if settings.source == SEARCHED:
         fields, record = search_fields(problem, settings, progress)
         return Found(fields, SEARCHED, (), record)
-    entries = starts(problem, settings)
+    starts = Starts(problem, settings)
     if settings.source != "contest":
-        chosen = next(entry for entry in entries if entry.name == settings.source)
-        as_it_is = chosen if chosen.geometry != UNALIGNED else _unaligned(chosen)
-        return Found(as_it_is.fields, as_it_is.name, ())
+        chosen = starts.entry(settings.source)
+        return Found(chosen.fields, chosen.name, ())
+    entries = [starts.entry(name) for name in STARTS]
     searched, record = search_fields(problem, settings, progress)
-    found = contest([*entries, Entry(SEARCHED, searched), _random(problem, settings)], problem, settings, progress)
+    found = contest([*entries, Entry(SEARCHED, searched), starts.random()], problem, settings, progress)
     return replace(found, search=record)
-
-
-def starts(problem: Problem, settings: Settings) -> list[Entry]:
-    """The entries that need no training: strongest candidates, and the same aligned where there is a geometry."""
-    x = problem.train.x.numpy()
-    size = max(_CANDIDATES, settings.kernel_size - 1)
-    correlated = by_correlation(x, size)
-    shifted = by_covariance_shift(x, problem.train.y.numpy(), size)
-    found = [
-        (CORRELATION, by_strength(correlated, settings.kernel_size)),
-        (INTERACTION, by_strength(shifted, settings.kernel_size)),
-        (ALIGNED, align(correlated, settings.kernel_size)),
-        (ALIGNED_INTERACTION, align(shifted, settings.kernel_size)),
-    ]
-    return [_entry(name, found_here, problem, settings) for name, found_here in found]
-
-
-def correlation_entry(problem: Problem, settings: Settings) -> Entry:
-    """Each centre's most correlated columns: the start that needs nothing else."""
-    found = by_correlation(problem.train.x.numpy(), settings.kernel_size - 1)
-    return _entry(CORRELATION, by_strength(found, settings.kernel_size), problem, settings)
 
 
 def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, progress: Progress) -> Found:
@@ -141,23 +106,6 @@ def _standard_error(values: NDArray[np.float64], groups: NDArray[np.int64] | Non
     sums, sizes = np.bincount(codes, values - values.mean()), np.bincount(codes)
     units = len(sizes)
     return float(np.sqrt(np.square(sums).sum() * units / max(1, units - 1)) / len(values))
-
-
-def _entry(name: str, alignment: Alignment, problem: Problem, settings: Settings) -> Entry:
-    depth = 1 if settings.share_fields else settings.layers
-    members = np.repeat(alignment.members[None], depth, axis=0)
-    return Entry(name, ReceptiveFields.unweighted(problem.names, members), alignment.geometry)
-
-
-def _unaligned(entry: Entry) -> Entry:
-    """The entry under the name of what it is where no geometry was found: candidates by strength."""
-    return replace(entry, name={ALIGNED: CORRELATION, ALIGNED_INTERACTION: INTERACTION}.get(entry.name, entry.name))
-
-
-def _random(problem: Problem, settings: Settings) -> Entry:
-    depth = 1 if settings.share_fields else settings.layers
-    rng = np.random.default_rng(entropy(settings.seed, "random entry"))
-    return Entry(RANDOM, random_fields(problem.names, settings.kernel_size, depth, rng))
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:

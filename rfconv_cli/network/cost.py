@@ -12,6 +12,7 @@ import torch
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.candidates import worth_gathering
+from rfconv_cli.fields.moments import moments_cost
 from rfconv_cli.fields.search import resolved
 from rfconv_cli.network.train import batch_of
 
@@ -20,9 +21,10 @@ _AT_REST = 400_000_000  # bytes of the program with its libraries, before any ta
 _STEP_SECONDS = 1.2e-3  # a training step of a tiny network: dispatch, not arithmetic
 _ASSIGNMENT_SECONDS = 5e-5  # one centre's assignment, of 20 rounds for each of two alignments
 _ROUNDS = 40
-_ENTRIES = 6  # of the contest
-_FINALISTS = 3  # of them; one is the final network
-_HALVES, _HALVES_OF_A_SEARCH = 20, 4
+_ENTRIES = 7  # of the contest
+_FINALISTS = 4  # of them at most; one is the final network, one its control on correlation fields
+_HALVES, _HALVES_OF = 20, {"searched": 4, "moments": 4}
+_FIELD_SECONDS = 2e-4  # one centre's field by moments, once
 _SCREENED = 1 << 24  # pairs of columns of one block, see fields.screen
 _GATHERED = 1 << 21  # numbers of one block of candidates, see fields.candidates
 _PREDICTED = 1 << 20  # cells of one block of rows, see network.train
@@ -68,13 +70,13 @@ def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tu
     contest = settings.source == "contest"
     training = _training(rows, columns, outputs, settings)
     shown = settings.contest_epochs / settings.epochs
-    controls = settings.random_draws + 2  # correlation fields and the MLP
+    controls = settings.random_draws + (1 if contest else 2)  # the MLP, and correlation fields that stood in no contest
     # a search is counted again only where it is sure to be repeated: a contest may be won by others
     searched = settings.source == "searched"
     halves = halves_of(settings.source, settings) * (2 if searched else 1)
     once_more = _search(columns, outputs, settings) if searched else _screen(rows // 2, columns)
     stages = [
-        *([_screen(rows, columns), _align(columns)] if settings.source != "searched" else []),
+        *([_screen(rows, columns), _align(columns, outputs, settings)] if settings.source != "searched" else []),
         *([_search(columns, outputs, settings)] if contest or settings.source == "searched" else []),
         *([_times(training, "choose", _ENTRIES * shown + _FINALISTS - 1)] if contest else []),
         training,
@@ -88,8 +90,7 @@ def halves_of(source: str, settings: Settings) -> int:
     """Half-samples on which a source is repeated: as set, else as many as its cost allows; none of random or given."""
     if source in ("random", "given"):
         return 0
-    default = _HALVES_OF_A_SEARCH if source == "searched" else _HALVES
-    return default if settings.stability is None else settings.stability
+    return _HALVES_OF.get(source, _HALVES) if settings.stability is None else settings.stability
 
 
 def search_memory(columns: int, settings: Settings) -> int:
@@ -139,10 +140,14 @@ def _screen(rows: int, columns: int) -> StageCost:
     return StageCost("screen", 6.0 * rows * columns**2, ranking + 30.0 * columns**2, 0.0, memory)
 
 
-def _align(columns: int) -> StageCost:
+def _align(columns: int, outputs: int, settings: Settings) -> StageCost:
+    """Both alignments and the fields by moments; less where only one of these is asked for."""
     eigen = 20.0 * min(columns, 500) ** 2 * columns
     assigning = _ROUNDS * columns * _ASSIGNMENT_SECONDS
-    return StageCost("align", eigen, 0.0, assigning, 4 * min(columns, 500) ** 2 * _INT)
+    sweeps, cells = moments_cost(columns, outputs)
+    besides = assigning + sweeps * columns * _FIELD_SECONDS * settings.kernel_size / 5
+    memory = max(4 * min(columns, 500) ** 2 * _INT, 4 * cells * _FLOAT)
+    return StageCost("align", eigen, 4.0 * sweeps * cells, besides, memory)
 
 
 def _search(columns: int, outputs: int, settings: Settings) -> StageCost:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, Rows, resolved
-from rfconv_cli.network.contest import ALIGNED_INTERACTION, INTERACTION, SEARCHED, find_fields
+from rfconv_cli.network.contest import SEARCHED, find_fields
 from rfconv_cli.network.learn import Problem, entropy
 from rfconv_cli.network.side_by_side import Packed, in_processes, packed, processes_for, unpacked
+from rfconv_cli.network.starts import ALIGNED_INTERACTION, INTERACTION, MOMENTS
 
-USES_TARGET = (INTERACTION, ALIGNED_INTERACTION, SEARCHED)
+USES_TARGET = (INTERACTION, ALIGNED_INTERACTION, MOMENTS, SEARCHED)
 
 
 def fields_on_halves(

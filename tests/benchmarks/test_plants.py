@@ -142,6 +142,11 @@ def test_a_grid_steps_one_way_and_back_where_there_is_a_place(shape, slots):
     assert planted.members[below, up].tolist() == np.flatnonzero(real).tolist()
 
 
+def test_without_correlation_a_field_that_reaches_beyond_the_border_has_no_real_member():
+    planted = grid(0, 10, correlated=False)
+    assert np.bincount(planted.real.sum(axis=1)).tolist() == [24, 0, 0, 0, 0, 25]
+
+
 def test_a_grids_corner_has_three_real_members_of_the_cross():
     planted = grid(0, 10)
     assert np.bincount(planted.real.sum(axis=1)).tolist() == [0, 0, 0, 4, 20, 25]

@@ -11,8 +11,9 @@ from rfconv_cli.config import from_values
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.contest import Entry, contest, find_fields, starts
+from rfconv_cli.network.contest import contest, find_fields
 from rfconv_cli.network.learn import Problem, require_memory, train_on_fields
+from rfconv_cli.network.starts import STARTS, Entry, Starts
 
 FAST = {"search_steps": 20, "hidden": 0, "channels": 8, "contest_epochs": 3, "epochs": 3}
 
@@ -31,9 +32,11 @@ def planted() -> Problem:
 
 
 def test_the_starts_are_distinct_fields_with_the_ring_recognised(planted):
-    entries = {entry.name: entry for entry in starts(planted, from_values(FAST))}
-    assert entries["aligned"].geometry == "ring"
-    assert set(entries) == {"correlation", "interaction", "aligned", "aligned interaction"}
+    starts = Starts(planted, from_values(FAST))
+    entries = [starts.entry(name) for name in STARTS]
+    assert tuple(entry.name for entry in entries) == STARTS
+    assert len({entry.fields.members.tobytes() for entry in entries}) == len(STARTS)
+    assert entries[STARTS.index("aligned")].geometry == "ring"
 
 
 def test_on_a_planted_ring_aligned_fields_beat_random_ones(planted):
@@ -102,7 +105,7 @@ def test_fields_that_two_entries_share_take_part_once(planted):
     assert [row["entry"] for row in found.table] == ["first"]
 
 
-@pytest.mark.parametrize("source", ["searched", "correlation", "interaction", "aligned"])
+@pytest.mark.parametrize("source", ["searched", "correlation", "interaction", "aligned", "moments"])
 def test_one_source_is_taken_without_a_contest(planted, source):
     found = find_fields(planted, from_values({**FAST, "source": source}), silent)
     assert (found.source, found.table) == (source, ())

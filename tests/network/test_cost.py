@@ -74,7 +74,7 @@ def test_the_stages_are_those_that_the_source_asks_for():
 
 
 def work(stage: str, columns: int = 1000, **changes) -> float:
-    costs = {cost.stage: cost for cost in stage_costs(5000, columns, 3, settings(source="contest", **changes))}
+    costs = {cost.stage: cost for cost in stage_costs(5000, columns, 3, settings(**{"source": "contest", **changes}))}
     return costs[stage].products
 
 
@@ -90,12 +90,19 @@ def test_bilevel_work_is_counted_in_gradients(level, times):
     assert work("search", level=level) == times * work("search")
 
 
-def test_controls_are_the_draws_and_two_more_trainings():
-    assert work("controls", random_draws=3) == 5 * work("train")
+@pytest.mark.parametrize(("source", "more"), [("contest", 1), ("searched", 2)])
+def test_controls_are_the_draws_the_mlp_and_correlation_fields_that_the_contest_has_not_trained(source, more):
+    assert work("controls", random_draws=3, source=source) == (3 + more) * work("train", source=source)
 
 
-def test_the_contest_is_six_short_trainings_and_two_whole_ones_beside_the_final_one():
-    assert work("choose", epochs=40, contest_epochs=10) == pytest.approx((6 / 4 + 2) * work("train", epochs=40))
+def test_the_contest_is_seven_short_trainings_and_three_whole_ones_beside_the_final_one():
+    assert work("choose", epochs=40, contest_epochs=10) == pytest.approx((7 / 4 + 3) * work("train", epochs=40))
+
+
+def test_fields_by_moments_take_memory_by_the_square_of_the_columns_where_they_are_found():
+    align = {columns: stage_costs(1000, columns, 12, settings())[1].memory for columns in (1000, 2000, 20_000)}
+    assert align[2000] == 4 * align[1000]
+    assert align[20_000] < align[1000]
 
 
 def test_seconds_are_products_numbers_and_what_comes_on_top():

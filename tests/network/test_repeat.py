@@ -26,7 +26,7 @@ def test_a_pair_of_half_samples_holds_every_row_once(planted, grouped):
         assert not set(groups[list(first)]) & set(groups[list(second)])
 
 
-@pytest.mark.parametrize("source", ["correlation", "interaction", "aligned", "searched"])
+@pytest.mark.parametrize("source", ["correlation", "interaction", "aligned", "moments", "searched"])
 def test_a_source_is_found_on_each_half_sample(planted, source):
     found = fields_on_halves(planted, source, from_values(FAST), 2, silent)
     assert [members.shape for members in found] == [(1, 48, 5)] * 2
@@ -54,7 +54,14 @@ def test_a_shuffled_target_keeps_columns_and_classes(planted):
 
 @pytest.mark.parametrize(
     ("source", "given", "expected"),
-    [("correlation", None, 20), ("searched", None, 4), ("searched", 6, 6), ("aligned", 0, 0), ("random", 9, 0)],
+    [
+        ("correlation", None, 20),
+        ("searched", None, 4),
+        ("moments", None, 4),
+        ("searched", 6, 6),
+        ("aligned", 0, 0),
+        ("random", 9, 0),
+    ],
 )
 def test_how_often_a_source_is_repeated(source, given, expected):
     assert halves_of(source, from_values({} if given is None else {"stability": given})) == expected
