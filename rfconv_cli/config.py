@@ -30,6 +30,11 @@ class Settings(BaseModel):
     task: Literal["auto", "classification", "regression"] = _setting("auto", "Table", "What the target is.")
     features: tuple[str, ...] = _setting((), "Table", "Use only columns that match this glob; may be repeated.")
     exclude: tuple[str, ...] = _setting((), "Table", "Leave out columns that match this glob; may be repeated.")
+    na: tuple[str, ...] = _setting(
+        (),
+        "Table",
+        "Cells that say this are missing, such as ERR or -999, beside empty ones, NA, NaN and null; may be repeated.",
+    )
     scaling: Literal["column", "shared"] = _setting(
         "column", "Table", "Standardise each column by itself, or all alike (one unit everywhere, as in pixels)."
     )

@@ -11,6 +11,8 @@ from typer.core import TyperCommand
 
 from rfconv_cli.config import Settings
 
+_METAVARS = {"na": "TEXT"}  # where the type's own word would mislead
+
 
 class SectionedCommand(TyperCommand):
     """A command whose plain help lists options by section instead of in one long column."""
@@ -49,7 +51,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         help=f"{field.description} {_default(field.default)}".strip(),
         rich_help_panel=str(extra.get("section", "Other")),
         show_default=False,
-        metavar=_metavar(field.annotation),
+        metavar=_METAVARS.get(name) or _metavar(field.annotation),
     )
     annotation: Any = Annotated[_plain(field.annotation), option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

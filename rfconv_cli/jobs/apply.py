@@ -17,9 +17,10 @@ from rfconv_cli.judge.metrics import Resamples, score
 from rfconv_cli.network.learn import threads_for
 from rfconv_cli.run import Run, damaged
 from rfconv_cli.table.encode import encode_features, encode_target, extra_columns
-from rfconv_cli.table.reader import fingerprint, read_table
+from rfconv_cli.table.reader import fingerprint, how_read, read_table
 from rfconv_cli.table.schema import drop_missing_target
 from rfconv_cli.table.split import SplitPlan, group_codes
+from rfconv_cli.table.target import with_month
 from rfconv_cli.weights import load_model
 
 
@@ -40,8 +41,7 @@ def evaluate_stored(run: Run) -> dict[str, Any]:
 
 def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     """Scores on a table, and notices. The very table the run learned from is scored on its test rows alone."""
-    table = read_table(data)
-    notices = _ignored(table, run)
+    table, notices = _opened(data, run)
     stood = np.arange(table.num_rows)
     if fingerprint(data) == run.document.get("table", {}).get("sha256"):
         held_out = _test_rows(run)["row"]
@@ -72,10 +72,18 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
 
 def predict_table(run: Run, data: Path) -> tuple[pa.Table, list[str]]:
     """Predictions for every row of a table, and notices."""
-    table = read_table(data)
+    table, notices = _opened(data, run)
     rows = np.arange(table.num_rows, dtype=np.int64)
     predicted = _predict(run, table, rows)
-    return predictions_table(rows, predicted, run.schema.target), _ignored(table, run)
+    return predictions_table(rows, predicted, run.schema.target), notices
+
+
+def _opened(data: Path, run: Run) -> tuple[pa.Table, list[str]]:
+    """The table as `learn` would read it, and what there is to say of it."""
+    table = read_table(data, run.settings.na)
+    notices = [sentence for sentence in (how_read(table),) if sentence]
+    table, said = with_month(table, run.schema.target.name)
+    return table, [*notices, *([said] if said else []), *_ignored(table, run)]
 
 
 def _predict(run: Run, table: pa.Table, rows: NDArray[np.int64]) -> NDArray[Any]:

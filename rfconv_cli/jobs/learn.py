@@ -68,7 +68,7 @@ def learn(
     Raises RfconvError; then nothing is left in `runs`.
     """
     watch = Stopwatch()
-    table = watch.measure("read", lambda: read_table(data))
+    table = watch.measure("read", lambda: read_table(data, settings.na))
     identity = fingerprint(data)  # before the work: the file may change while we train
     prepared = watch.measure("prepare", lambda: prepare(table, target, settings, notice))
     fields = None if given is None else read_given(given, prepared.schema.names)

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.table.encode import encode_features, encode_target
+from rfconv_cli.table.mixed import refuse_mixed
+from rfconv_cli.table.reader import how_read
 from rfconv_cli.table.schema import Schema, drop_missing_target, freeze_features, require_roles
+from rfconv_cli.table.select import not_chosen
 from rfconv_cli.table.split import SplitPlan, assign_parts, group_codes, plan_split
-from rfconv_cli.table.target import freeze_target
+from rfconv_cli.table.target import freeze_target, with_month
 
 Notice = Callable[[str], None]
 
@@ -49,8 +52,14 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
 
     `notice` is told, a line at a time, what was decided and what was left out.
     """
+    table, said = with_month(table, target)
+    for sentence in (how_read(table), said):
+        if sentence:
+            notice(sentence)
     kept, rows = drop_missing_target(table, target)
     require_roles(kept, target, _roles(settings))
+    refused = not_chosen(table.column_names, settings.features, settings.exclude)
+    refuse_mixed(table, (name for name in table.column_names if name not in {target, *refused, *_roles(settings)}))
     goal = freeze_target(table, target, None if settings.task == "auto" else settings.task)
     plan = plan_split(
         kept,

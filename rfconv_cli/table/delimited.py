@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,29 +22,30 @@ _PRIVATE = re.compile("[\ue000-\uf8ff]")  # what Python makes of bytes cp932 lea
 _EXACT = 2.0**53  # from here on float64 does not hold every whole number
 
 
-def parse_delimited(raw: bytes, name: str, delimiter: str | None) -> pa.Table:
+def parse_delimited(raw: bytes, name: str, delimiter: str | None, na: Sequence[str] = ()) -> pa.Table:
     """The table in `raw`; `name` is the file's, for messages. delimiter None: comma, or what the header shows.
+
+    na: what is missing beside `MISSING`.
 
     Types come from all rows, not the first block. A column with whole numbers that float64 would round stays text.
     Unnamed columns are `Unnamed: <position>`. Raises DataError: not_text, encoding, ragged_rows, open_quote,
     damaged_csv, duplicate_columns.
     """
-    _refuse_binary(raw, name)
-    text = _as_utf8(raw, name)
+    text = as_utf8(raw, name)
     header = text.lstrip(b"\r\n").partition(b"\n")[0].partition(b"\r")[0]
     if len(header) == len(text):  # pyarrow calls a header without a line end an empty file
         text += b"\n"
     delimiter = delimiter or _sniff(header)
     parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in text)
     convert = pa_csv.ConvertOptions(
-        null_values=list(MISSING),
+        null_values=[*MISSING, *na],
         strings_can_be_null=True,
         timestamp_parsers=list(_DATES),
         decimal_point="," if delimiter == ";" and _has_decimal_commas(text) else ".",
     )
     table = _parse(text, name, parse, convert, len(header))
     _refuse_open_quote(text, table, name)
-    table = _with_exact_numbers(text, table, parse, len(header))
+    table = _with_exact_numbers(text, table, parse, len(header), na)
     return table.rename_columns([c or f"Unnamed: {i}" for i, c in enumerate(table.column_names)])
 
 
@@ -60,7 +62,9 @@ def _refuse_binary(raw: bytes, name: str) -> None:
     raise DataError(f"{name} is not text, though its name says so", hint=hint, code="not_text")
 
 
-def _as_utf8(raw: bytes, name: str) -> bytes:
+def as_utf8(raw: bytes, name: str) -> bytes:
+    """The text in `raw`, UTF-8 or cp932, as UTF-8 without a mark in front. Raises DataError: not_text, encoding."""
+    _refuse_binary(raw, name)
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if raw.isascii():
         return raw
@@ -145,7 +149,9 @@ def _refuse_open_quote(text: bytes, table: pa.Table, name: str) -> None:
             )
 
 
-def _with_exact_numbers(text: bytes, table: pa.Table, parse: pa_csv.ParseOptions, header: int) -> pa.Table:
+def _with_exact_numbers(
+    text: bytes, table: pa.Table, parse: pa_csv.ParseOptions, header: int, na: Sequence[str]
+) -> pa.Table:
     """Columns of float64 that rounded a whole number (an id of 20 digits) are read again, as text."""
     times = Counter(table.column_names)
     for index, name in enumerate(table.column_names):
@@ -154,7 +160,7 @@ def _with_exact_numbers(text: bytes, table: pa.Table, parse: pa_csv.ParseOptions
         convert = pa_csv.ConvertOptions(
             column_types={name: pa.string()},
             include_columns=[name],
-            null_values=list(MISSING),
+            null_values=[*MISSING, *na],
             strings_can_be_null=True,
         )
         written = _parse(text, name, parse, convert, header).column(0)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,27 +11,33 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError, nearest
-from rfconv_cli.table.delimited import parse_delimited
+from rfconv_cli.table.delimited import as_utf8, parse_delimited
+from rfconv_cli.table.jma import is_jma, parse_jma
 from rfconv_cli.table.kinds import is_text
+from rfconv_cli.table.mixed import without_values
 
 _DELIMITERS = {".csv": None, ".txt": None, ".tsv": "\t"}  # None: the header tells
+_HOW = b"rfconv.how_read"  # in the metadata of a table's schema
 _PARQUET = (".parquet", ".pq")
 _READABLE = "CSV (.csv, .tsv, .txt, also with .gz) and Parquet (.parquet, .pq) are read"
 
 
-def read_table(path: Path) -> pa.Table:
+def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
     """The table in the file at `path`: at least one row, distinct non-empty names, no value rounded or guessed.
 
-    CSV is UTF-8 or cp932; '', NA, NaN, nan, null, NULL, N/A are missing. An unnamed column is `Unnamed: <position>`.
+    CSV is UTF-8 or cp932; '', NA, NaN, nan, null, NULL, N/A are missing, and so is what `na` names: cells of this text,
+    and numbers of this value. An unnamed column is `Unnamed: <position>`.
+    Downloads of the Japan Meteorological Agency are known by their first line, see `jma`.
     Dictionary columns of Parquet are decoded, and ISO dates written as text become timestamps, as in CSV.
     Raises DataError: file_not_found, is_directory, unknown_format, unreadable, empty_file, not_text, encoding,
-    ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_parquet, duplicate_columns, no_rows.
+    ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_jma, damaged_parquet, duplicate_columns, no_rows.
     """
     _require_file(path)
     kind = _kind(path)
     raw = _content(path)
     parquet = kind in _PARQUET
-    table = _parse_parquet(raw, path.name) if parquet else parse_delimited(raw, path.name, _DELIMITERS[kind])
+    table = _parse_parquet(raw, path.name) if parquet else _parse_text(raw, path.name, _DELIMITERS[kind], na)
+    table = without_values(table, na)
     _refuse_duplicates(table.column_names, path.name)
     if table.num_rows == 0:
         raise DataError(
@@ -41,6 +48,12 @@ def read_table(path: Path) -> pa.Table:
     return table
 
 
+def how_read(table: pa.Table) -> str | None:
+    """A sentence on what reading did to this table of `read_table`, where it was more than reading."""
+    said = (table.schema.metadata or {}).get(_HOW)
+    return None if said is None else said.decode()
+
+
 def fingerprint(path: Path) -> str:
     """sha256 of the file's bytes, as hex. Raises DataError: file_not_found, is_directory, unreadable."""
     _require_file(path)
@@ -49,6 +62,14 @@ def fingerprint(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _parse_text(raw: bytes, name: str, delimiter: str | None, na: Sequence[str]) -> pa.Table:
+    text = as_utf8(raw, name)
+    if not is_jma(text):
+        return parse_delimited(text, name, delimiter, na)
+    table, said = parse_jma(text, name, na)
+    return table.replace_schema_metadata({_HOW: said})
 
 
 def _require_file(path: Path) -> None:

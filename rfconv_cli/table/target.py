@@ -16,6 +16,7 @@ from rfconv_cli.table.select import quoted, shell_word
 
 _MOST_INFERRED_CLASSES = 50
 _MOST_FLOAT_CLASSES = 100
+_MONTH = ("month", "月")
 _TASKS = (None, "auto", "classification", "binary", "multiclass", "regression")
 
 
@@ -47,6 +48,18 @@ def freeze_target(table: pa.Table, name: str, task: str | None) -> Target:
         _require_regressable(column, name)
         return Target(name, "regression", ())
     return _classes(column, name, task)
+
+
+def with_month(table: pa.Table, name: str) -> tuple[pa.Table, str | None]:
+    """The table with its rows' months as a column, and a sentence that says so, where the target `name` means these.
+
+    That is where it is "month" or 月, no column has this name, and one holds dates: the first of them.
+    """
+    dates = [column for column in table.column_names if kinds.is_calendar(table.schema.field(column).type)]
+    if name not in _MONTH or name in table.column_names or not dates:
+        return table, None
+    months = pc.month(table.column(dates[0]))
+    return table.append_column(name, months), f"{name} is the month of {dates[0]!r}: no column has this name"
 
 
 def target_column(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -1,0 +1,74 @@
+"""Cells that are not what their column is: sentinels that mean missing, and a word among numbers."""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from rfconv_cli.errors import DataError
+from rfconv_cli.table.kinds import is_text
+from rfconv_cli.table.select import quoted, shell_word
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_MOSTLY = 0.9  # share of numbers from which text among them is taken for a slip, not for the column's nature
+
+
+def without_values(table: pa.Table, na: Sequence[str]) -> pa.Table:
+    """The table with every cell missing that says what `na` says: as text, or as a number of the same value."""
+    numbers = [float(word) for word in na if _is_number(word)]
+    for index, column in enumerate(table.columns if na else ()):
+        wanted: Sequence[object] = na if _is_plain_text(column) else numbers if _is_plain_number(column) else ()
+        if wanted:
+            kept = pc.invert(pc.is_in(column, value_set=_values_of(column.type, wanted)))
+            cleared = pc.if_else(kept, column, pa.scalar(None, column.type))
+            table = table.set_column(index, table.schema.field(index).with_nullable(True), cleared)
+    return table
+
+
+def refuse_mixed(table: pa.Table, names: Iterable[str]) -> None:
+    """Raises DataError mixed_column where a column of text is numbers but for a few cells, with the first such row."""
+    for name in names:
+        column = table.column(name)
+        if not _is_plain_text(column):
+            continue
+        written = pc.match_substring_regex(column, _NUMBER)
+        numbers, present = pc.sum(written).as_py() or 0, len(column) - column.null_count
+        if not _MOSTLY * present <= numbers < present:
+            continue
+        odd = column.filter(pc.fill_null(pc.invert(written), False))
+        words, first = pc.unique(odd).to_pylist(), pc.index(written, False).as_py() + 1
+        more = f" and {len(odd) - 1} more such cells ({quoted(words, 5)})" if len(odd) > 1 else ""
+        raise DataError(
+            f"column {name!r} holds numbers, but {odd[0].as_py()!r} in row {first:,}{more}",
+            hint=" ".join(f"--na {shell_word(word)}" for word in words[:5])
+            + f" reads these as missing; --exclude {shell_word(name)} leaves the column out",
+            code="mixed_column",
+        )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return bool(float(word) == float(word))
+    except ValueError:
+        return False
+
+
+def _is_plain_text(column: pa.ChunkedArray) -> bool:
+    return is_text(column.type) and (pt.is_string(column.type) or pt.is_large_string(column.type))
+
+
+def _is_plain_number(column: pa.ChunkedArray) -> bool:
+    return bool(pt.is_integer(column.type) or pt.is_floating(column.type))
+
+
+def _values_of(kind: pa.DataType, wanted: Sequence[object]) -> pa.Array:
+    """Those of the wanted that a column of this type can hold: no fraction and no -999 among unsigned integers."""
+    found = []
+    for value in wanted:
+        whole = int(value) if isinstance(value, float) and pt.is_integer(kind) and value.is_integer() else value
+        try:
+            found.append(pa.scalar(whole, kind))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            continue
+    return pa.array([one.as_py() for one in found], kind)
