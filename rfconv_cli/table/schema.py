@@ -44,9 +44,9 @@ def freeze(
     """The schema of `table` for predicting `target`; see `target.freeze_target` for `task`.
 
     features, exclude: column names or globs. roles: column → what it is used for instead, such as {"day": "group"}.
-    Left out, with the reason: those, dates, text, constants, and the row counters pandas writes.
+    Left out, with the reason: those, dates, text, constants, empty columns, and the row counters that pandas writes.
     Raises UsageError: pattern_matches_nothing, role_is_target, bad_task; DataError: column_not_found, no_features,
-    all_missing_column, infinite_values, and what `freeze_target` raises.
+    infinite_values, and what `freeze_target` raises.
     """
     goal = freeze_target(table, target, task)
     return freeze_features(table, goal, features=features, exclude=exclude, roles=roles)
@@ -66,7 +66,6 @@ def freeze_features(
     names = [name for name in table.column_names if name != target.name]
     refused = {**not_chosen(names, features, exclude), **roles}
     usable, left_out = _usable(table, names, refused, frozenset(features))
-    _refuse_empty([name for name in usable if kinds.is_all_missing(table.column(name))])
     found = [_feature(name, table.column(name)) for name in usable]
     _refuse_infinite(found)
     left_out |= {f.name: "constant" for f in found if f.minimum == f.maximum}
@@ -103,7 +102,7 @@ def require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> Non
 def _usable(
     table: pa.Table, names: Sequence[str], refused: Mapping[str, str], named: frozenset[str]
 ) -> tuple[list[str], dict[str, str]]:
-    """Columns that are numbers or empty, and column → reason for the others. `named`: those the user spelled out."""
+    """Columns that are numbers, and column → reason for the others. `named`: those the user spelled out."""
     usable, left_out = [], {}
     for name in names:
         reason = refused.get(name) or _unusable(name, table.column(name), spelled_out=name in named)
@@ -118,11 +117,13 @@ def _unusable(name: str, column: pa.ChunkedArray, *, spelled_out: bool) -> str |
     kind = column.type
     if kinds.is_temporal(kind):
         return "date or time"
+    if kinds.is_all_missing(column):
+        return "no value in any training row"
     if _ROW_COUNTER.fullmatch(name) and not spelled_out:
         return "row counter"
-    if kinds.is_text(kind) and not kinds.is_all_missing(column):
+    if kinds.is_text(kind):
         return _kind_of_text(column)
-    if not (kinds.is_number(kind) or kinds.is_text(kind) or pt.is_null(kind)):
+    if not kinds.is_number(kind):
         return f"not a number ({kind})"
     return None
 
@@ -140,15 +141,6 @@ def _feature(name: str, column: pa.ChunkedArray) -> Feature:
     dtype: Dtype = "boolean" if pt.is_boolean(kind) else "integer" if kinds.is_integer(kind) else "float"
     gaps = float(np.isnan(values).mean())
     return Feature(name, dtype, float(np.nanmin(values)), float(np.nanmax(values)), gaps)
-
-
-def _refuse_empty(names: Sequence[str]) -> None:
-    if names:
-        raise DataError(
-            f"{len(names)} columns have no value in any training row: {quoted(names)}",
-            hint=_exclude_flags(names),
-            code="all_missing_column",
-        )
 
 
 def _refuse_infinite(features: Sequence[Feature]) -> None:

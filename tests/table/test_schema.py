@@ -155,8 +155,6 @@ REFUSED = [
     ("three for binary", {"y": [1, 1, 2, 2, 3, 3, 1, 1]}, "y", "binary", "task_mismatch"),
     ("infinite target", {"y": [x + 0.5 for x in INFINITE]}, "y", None, "infinite_values"),
     ("bad task", {}, "month", "ranking", "bad_task"),
-    ("empty column", {"gap": pa.nulls(ROWS), "gap2": [math.nan] * ROWS}, "month", None, "all_missing_column"),
-    ("empty text", {"gap": pa.nulls(ROWS, pa.string())}, "month", None, "all_missing_column"),
     ("infinite", {"x": [float(x) for x in INFINITE]}, "month", None, "infinite_values"),
 ]
 
@@ -192,10 +190,13 @@ def test_a_missing_target_is_answered_with_near_names():
     assert caught.value.hint == "--target month"
 
 
-def test_all_empty_columns_are_named_at_once():
-    with pytest.raises(RfconvError, match="'gap', 'my gap'") as caught:
-        freeze(table(**{"gap": pa.nulls(ROWS), "my gap": pa.nulls(ROWS)}), "month")
-    assert caught.value.hint == "--exclude gap --exclude 'my gap'"
+@pytest.mark.parametrize(
+    "values",
+    [pa.nulls(ROWS), pa.nulls(ROWS, pa.string()), pa.nulls(ROWS, pa.float32()), [math.nan] * ROWS],
+    ids=["null", "text", "numbers", "NaN"],
+)
+def test_a_column_without_any_value_is_left_out(values):
+    assert freeze(table(gap=values), "month").left_out == (("gap", "no value in any training row"),)
 
 
 def test_an_excluded_column_may_be_empty_or_infinite():
