@@ -83,6 +83,35 @@ def learn(
 
 
 @app.command(cls=SectionedCommand)
+@with_settings
+def check(
+    data: DataArg,
+    target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 6 when there is something to look at.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
+) -> None:
+    """Say what is wrong or suspicious in a table, before any training.
+
+    Reads it as `learn` would with the same flags: which columns are learned from, how many rows of each class stand in
+    which part, and what to look at. Trains nothing.
+    """
+    from rfconv_cli.config import resolve
+    from rfconv_cli.jobs import check as job
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    document = job.check(data, target, resolve(flags), screen.notice)
+    screen.check(document, as_json=json)
+    if strict and document["findings"]:
+        number = len(document["findings"])
+        raise GateError(f"--strict asks for no finding; there are {number}", hint="see above", code="findings")
+    screen.next(f"rfconv learn {data} --target {target}")
+
+
+@app.command(cls=SectionedCommand)
 def evaluate(
     data: OptionalData = None,
     run: RunOption = None,

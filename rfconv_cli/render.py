@@ -96,6 +96,27 @@ class Screen:
             )
         self.out.print(Text.assemble(("Run      ", "bold"), printable(result["run"]["path"])), soft_wrap=True)
 
+    def check(self, document: Mapping[str, Any], *, as_json: bool) -> None:
+        """An `rfconv.check`: the parts with their classes, then the findings."""
+        if as_json:
+            self.document(document)
+            return
+        size = document["table"]
+        self.out.print(
+            Text(
+                f"{size['rows']:,} rows, {size['columns']:,} columns, {len(document['learned_from']):,} learned from; "
+                f"{document['missing']['cells']:.1%} of their cells missing"
+            )
+        )
+        self.out.print(_parts(document))
+        self.out.print()
+        findings = document["findings"]
+        for finding in findings:
+            self.out.print(Text.assemble(("! ", "bold"), printable(finding["message"])))
+            self.out.print(Text(f"  {printable(finding['hint'])}", style="dim"))
+        number = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+        self.out.print(Text(number if findings else "nothing suspicious"))
+
     def contest(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Which fields took part, and which were chosen; nothing where there was no contest."""
         if rows:
@@ -198,6 +219,20 @@ def _scores(result: Mapping[str, Any]) -> Table:
             Text(f"{gain['mean']:+.3f}"),
             _count(control.get("parameters")),
         )
+    return table
+
+
+def _parts(document: Mapping[str, Any]) -> Table:
+    classes = document["task"]["classes"]
+    table = Table(box=None, pad_edge=False)
+    table.padding = (0, 3, 0, 0)
+    table.add_column(Text(printable(document["task"]["target"])), overflow="fold")
+    for part in document["parts"]:
+        table.add_column(part, justify="right", no_wrap=True)
+    for code, label in enumerate(classes):
+        counts = (f"{part['classes'][code]:,}" for part in document["parts"].values())
+        table.add_row(Text(printable(str(label))), *counts)
+    table.add_row("all rows", *(f"{part['rows']:,}" for part in document["parts"].values()), style="bold")
     return table
 
 

@@ -1,0 +1,131 @@
+"""`check`: what is wrong or suspicious in a table, before any training. Needs no torch."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rfconv_cli.config import Settings
+from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
+from rfconv_cli.table.leak import given_away, gives_away
+from rfconv_cli.table.reader import read_table
+from rfconv_cli.table.select import quoted, shell_word
+from rfconv_cli.table.split import PARTS
+from rfconv_cli.table.suspect import Finding, suspicious, time_gaps
+
+_RARE = 10  # rows of a class below which its scores say little
+
+
+def check(data: Path, target: str, settings: Settings, notice: Notice) -> dict[str, Any]:
+    """The document `rfconv.check`: the table, its parts, and what there is to look at. Raises DataError, UsageError.
+
+    `notice` is told what `learn` would do to the table.
+    """
+    table = read_table(data, settings.na)
+    prepared = prepare(table, target, settings, notice)
+    gaps = np.isnan(prepared.x)
+    return {
+        "format": "rfconv.check",
+        "format_version": 1,
+        "table": {"name": data.name, "rows": table.num_rows, "columns": table.num_columns},
+        "task": {
+            "target": target,
+            "type": prepared.schema.target.task,
+            "classes": list(prepared.schema.target.classes),
+        },
+        "learned_from": list(prepared.schema.names),
+        "left_out": [{"name": name, "reason": reason} for name, reason in prepared.schema.left_out],
+        "missing": {"cells": float(gaps.mean()), "columns": int(gaps.any(axis=0).sum())},
+        "split": prepared.plan.sentence,
+        "parts": {part: _part(prepared, part) for part in PARTS},
+        "findings": [finding_document(finding) for finding in _findings(table, prepared)],
+    }
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON."""
+    return {
+        "code": finding.code,
+        "columns": list(finding.columns),
+        "message": finding.message,
+        "hint": finding.hint,
+    }
+
+
+def _part(prepared: Prepared, part: str) -> dict[str, Any]:
+    rows = prepared.is_in(part)
+    classes = prepared.schema.target.classes
+    if not classes:
+        return {"rows": int(rows.sum())}
+    counts = np.bincount(prepared.y[rows], minlength=len(classes))
+    return {"rows": int(rows.sum()), "classes": [int(count) for count in counts]}
+
+
+def _findings(table: pa.Table, prepared: Prepared) -> list[Finding]:
+    schema = prepared.schema
+    whole = {feature.name: feature.dtype == "integer" for feature in schema.features}
+    return [
+        *_rare_classes(prepared),
+        *_leaks(table, prepared),
+        *suspicious(schema.names, prepared.x, whole),
+        *_repeated(prepared),
+        *time_gaps(table),
+    ]
+
+
+def _rare_classes(prepared: Prepared) -> list[Finding]:
+    target = prepared.schema.target
+    if not target.classes:
+        return []
+    counts = np.bincount(prepared.y, minlength=len(target.classes))
+    rare = [str(label) for label, count in zip(target.classes, counts, strict=True) if count < _RARE]
+    if not rare:
+        return []
+    message = f"{len(rare)} classes of {target.name!r} have fewer than {_RARE} rows: {quoted(rare, 5)}"
+    return [Finding("rare_class", (target.name,), message, "their scores will say little; merge them with others")]
+
+
+def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
+    """Columns that would be learned from, and columns of text, that tell nearly all of the target alone."""
+    names = [*prepared.schema.names, *_texts(table, prepared)]
+    texts = [_codes(table.column(name), prepared.rows) for name in names[len(prepared.schema.names) :]]
+    x = np.column_stack([prepared.x, *texts]) if texts else prepared.x
+    told = given_away(x, prepared.y, classes=bool(prepared.schema.target.classes))
+    found = []
+    for name, share in zip(names, told, strict=True):
+        if gives_away(float(share)):
+            used = name in prepared.schema.names
+            hint = f"--exclude {shell_word(name)}" if used else "it is text and left out, as it should be"
+            message = f"{name!r} alone tells {share:.0%} of {prepared.schema.target.name!r}: does it give it away?"
+            found.append(Finding("gives_target_away" if used else "text_gives_target_away", (name,), message, hint))
+    return found
+
+
+def _texts(table: pa.Table, prepared: Prepared) -> list[str]:
+    return [
+        name for name, reason in prepared.schema.left_out if reason.startswith("text") and name in table.schema.names
+    ]
+
+
+def _codes(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(rows,) the text's places in alphabetical order, so that a tree can cut between words that start alike."""
+    words = pc.fill_null(column.cast(pa.large_string()), "").take(pa.array(rows))
+    return np.unique(np.asarray(words.to_numpy(), object).astype(str), return_inverse=True)[1].astype(np.float64)
+
+
+def _repeated(prepared: Prepared) -> list[Finding]:
+    """Rows of the test part whose values stand in another part too."""
+    seen = prepared.is_in("train", "valid")
+    rows = np.ascontiguousarray(prepared.x + 0.0)
+    known = Counter(row.tobytes() for row in rows[seen])
+    again = sum(row.tobytes() in known for row in rows[~seen])
+    if not again:
+        return []
+    message = (
+        f"{again} of {int((~seen).sum())} test rows stand in the other parts too, with the same values in all columns"
+    )
+    return [Finding("repeated_rows", (), message, "drop the copies, or keep them together with --group")]
