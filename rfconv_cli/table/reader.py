@@ -1,12 +1,15 @@
-"""Files to Arrow tables: CSV and Parquet, read strictly. What a cell of a CSV means lives in `delimited`."""
+"""Files to Arrow tables: CSV, Parquet and Arrow, read strictly. What a cell of a CSV means lives in `delimited`."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
@@ -18,8 +21,14 @@ from rfconv_cli.table.mixed import without_values
 
 _DELIMITERS = {".csv": None, ".txt": None, ".tsv": "\t"}  # None: the header tells
 _HOW = b"rfconv.how_read"  # in the metadata of a table's schema
-_PARQUET = (".parquet", ".pq")
-_READABLE = "CSV (.csv, .tsv, .txt, also with .gz) and Parquet (.parquet, .pq) are read"
+_PARQUET, _ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by their magic numbers: downloads lose their .gz
+_ENDINGS = (".gz", ".zst")
+_PIECE = 1 << 24
+_READABLE = (
+    "CSV (.csv, .tsv, .txt, also with .gz or .zst), Parquet (.parquet, .pq, or a folder of them) and Arrow "
+    "(.arrow, .feather) are read"
+)
 
 
 def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
@@ -28,16 +37,14 @@ def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
     CSV is UTF-8 or cp932; '', NA, NaN, nan, null, NULL, N/A are missing, and so is what `na` names: cells of this text,
     and numbers of this value. An unnamed column is `Unnamed: <position>`.
     Downloads of the Japan Meteorological Agency are known by their first line, see `jma`.
-    Dictionary columns of Parquet are decoded, and ISO dates written as text become timestamps, as in CSV.
+    A folder is read as one Parquet dataset: its files by name, and what their folders say (`year=2020`) as columns.
+    Dictionary columns of Parquet and Arrow are decoded, and ISO dates written as text become timestamps, as in CSV.
     Raises DataError: file_not_found, is_directory, unknown_format, unreadable, empty_file, not_text, encoding,
-    ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_jma, damaged_parquet, duplicate_columns, no_rows.
+    ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_zstd, damaged_jma, damaged_parquet, damaged_arrow,
+    too_large, duplicate_columns, no_rows.
     """
     _require_file(path)
-    kind = _kind(path)
-    raw = _content(path)
-    parquet = kind in _PARQUET
-    table = _parse_parquet(raw, path.name) if parquet else _parse_text(raw, path.name, _DELIMITERS[kind], na)
-    table = without_values(table, na)
+    table = without_values(_parsed(path, na), na)
     _refuse_duplicates(table.column_names, path.name)
     if table.num_rows == 0:
         raise DataError(
@@ -48,6 +55,20 @@ def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
     return table
 
 
+def _parsed(path: Path, na: Sequence[str]) -> pa.Table:
+    if path.is_dir():
+        return _typed(
+            lambda: pa_dataset.dataset(path, format="parquet", partitioning="hive").to_table(), path, "Parquet"
+        )
+    kind = _kind(path)
+    raw = _content(path)
+    if kind in _PARQUET:
+        return _typed(lambda: _parquet(raw), path, "Parquet")
+    if kind in _ARROW:
+        return _typed(lambda: feather.read_table(pa.BufferReader(raw)), path, "Arrow")
+    return _parse_text(raw, path.name, _DELIMITERS[kind], na)
+
+
 def how_read(table: pa.Table) -> str | None:
     """A sentence on what reading did to this table of `read_table`, where it was more than reading."""
     said = (table.schema.metadata or {}).get(_HOW)
@@ -55,13 +76,17 @@ def how_read(table: pa.Table) -> str | None:
 
 
 def fingerprint(path: Path) -> str:
-    """sha256 of the file's bytes, as hex. Raises DataError: file_not_found, is_directory, unreadable."""
+    """sha256 of the file's bytes, or of the sums of a folder's files, as hex.
+
+    Raises DataError: file_not_found, is_directory, unreadable.
+    """
     _require_file(path)
+    files = _parquet_in(path) if path.is_dir() else [path]
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        sums = [_sum(file) for file in files]
     except OSError as error:
         raise _unreadable(path, error) from None
+    return sums[0] if not path.is_dir() else hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
 def _parse_text(raw: bytes, name: str, delimiter: str | None, na: Sequence[str]) -> pa.Table:
@@ -72,9 +97,20 @@ def _parse_text(raw: bytes, name: str, delimiter: str | None, na: Sequence[str])
     return table.replace_schema_metadata({_HOW: said})
 
 
+def _sum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _parquet_in(folder: Path) -> list[Path]:
+    """The Parquet files in it and below, by name; none below a folder or in a file whose name begins with . or _."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in _PARQUET and path.is_file())
+    return sorted(path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
+
+
 def _require_file(path: Path) -> None:
     try:
-        if path.is_dir():
+        if path.is_dir() and not _parquet_in(path):
             raise DataError(
                 f"{path.name or path} is a folder, not a table",
                 hint=_inside(path),
@@ -108,13 +144,13 @@ def _near_files(path: Path) -> str:
 
 def _suffix(path: Path) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] == [".gz"] and suffixes[-2:-1] and suffixes[-2] in _DELIMITERS:
+    if suffixes and suffixes[-1] in _ENDINGS and suffixes[-2:-1] and suffixes[-2] in _DELIMITERS:
         return suffixes[-2]
     return suffixes[-1] if suffixes else ""
 
 
 def _known(path: Path) -> bool:
-    return _suffix(path) in _DELIMITERS or _suffix(path) in _PARQUET
+    return _suffix(path) in (*_DELIMITERS, *_PARQUET, *_ARROW)
 
 
 def _kind(path: Path) -> str:
@@ -132,21 +168,36 @@ def _content(path: Path) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
-    if raw[:2] == b"\x1f\x8b":  # the magic number, since some downloads lose their .gz
-        raw = _unzipped(raw, path.name)
+    for magic, kind in _COMPRESSED.items():
+        if raw.startswith(magic):
+            raw = _unpacked(raw, path.name, kind)
+            break
     if not raw.strip():
         raise DataError(f"{path.name} is empty", hint="export the table again", code="empty_file")
     return raw
 
 
-def _unzipped(raw: bytes, name: str) -> bytes:
+def _unpacked(raw: bytes, name: str, kind: str) -> bytes:
+    most = psutil.virtual_memory().available // 4  # text, table and numbers of it must fit as well
+    pieces, size = [], 0
     try:
-        with pa.CompressedInputStream(pa.BufferReader(raw), "gzip") as stream:
-            return bytes(stream.read())
+        with pa.CompressedInputStream(pa.BufferReader(raw), kind) as stream:
+            while piece := stream.read(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise DataError(
+                        f"{name} holds more than {most / 1e9:.1f} GB of text, too much for this machine's memory",
+                        hint="split it, or convert it to Parquet",
+                        code="too_large",
+                    )
     except (pa.ArrowException, OSError):
         raise DataError(
-            f"{name} is damaged: its gzip stream ends early or is broken", hint="download it again", code="damaged_gzip"
+            f"{name} is damaged: its {kind} stream ends early or is broken",
+            hint="download it again",
+            code=f"damaged_{kind}",
         ) from None
+    return b"".join(pieces)
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -156,16 +207,29 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     )
 
 
-def _parse_parquet(raw: bytes, name: str) -> pa.Table:
+def _parquet(raw: bytes) -> pa.Table:
+    with pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True) as file:
+        return file.read()
+
+
+def _parquet_folder(folder: Path) -> pa.Table:
+    files = [str(path) for path in _parquet_in(folder)]
+    hive = pa_dataset.partitioning(flavor="hive")
+    return pa_dataset.dataset(files, format="parquet", partitioning=hive, partition_base_dir=str(folder)).to_table()
+
+
+def _typed(read: Callable[[], pa.Table], path: Path, kind: str) -> pa.Table:
+    """The table that `read` gives from a file with types of its own, with plain columns and a name for each."""
     try:
-        with pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True) as file:
-            table = file.read()
+        table = read()
         table.validate(full=True)
         columns = [_plain(column) for column in table.columns]
     except (pa.ArrowException, OSError, MemoryError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{name} is not Parquet, or is damaged: {first}", hint="write or download it again", code="damaged_parquet"
+            f"{path.name} is not {kind}, or is damaged: {first}",
+            hint="write or download it again",
+            code=f"damaged_{kind.lower()}",
         ) from None
     return pa.Table.from_arrays(columns, names=_named(table.column_names))
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,21 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def arrow_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def zstd_bytes(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+CODED = pa.table({"a": [1, 2], "b": pa.array(["x", "y"]).dictionary_encode()})
 SMALL = pa.table({"a": [1, 2], "b": [0.5, None]})
 
 
@@ -48,6 +64,11 @@ SMALL = pa.table({"a": [1, 2], "b": [0.5, None]})
         ("cp932.csv", "気温,天気\n1.5,晴れ\n".encode("cp932"), [{"気温": 1.5, "天気": "晴れ"}]),
         ("utf8.csv", "気温,天気\n1.5,晴れ\n".encode(), [{"気温": 1.5, "天気": "晴れ"}]),
         ("quoted.csv", b'"a\nb",c\n"x\ny",2\n', [{"a\nb": "x\ny", "c": 2}]),
+        ("zipped.csv.zst", zstd_bytes(b"a,b\n1,2\n"), [{"a": 1, "b": 2}]),
+        ("lost-zst.csv", zstd_bytes(b"a,b\n1,2\n"), [{"a": 1, "b": 2}]),
+        ("plain.feather", arrow_bytes(SMALL), SMALL.to_pylist()),
+        ("plain.arrow", arrow_bytes(SMALL), SMALL.to_pylist()),
+        ("coded.arrow", arrow_bytes(CODED), [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
         ("plain.parquet", parquet_bytes(SMALL), SMALL.to_pylist()),
         ("plain.pq", parquet_bytes(SMALL), SMALL.to_pylist()),
     ],
@@ -249,3 +270,61 @@ def test_a_file_without_permission_is_refused(tmp_path, monkeypatch, reader):
 def test_the_fingerprint_is_the_sha256_of_the_bytes(tmp_path):
     content = os.urandom(3_000_000)
     assert fingerprint(write(tmp_path, content)) == hashlib.sha256(content).hexdigest()
+
+
+def parts_of_years(folder: Path) -> Path:
+    for year, name in ((2021, "b"), (2020, "a"), (2020, "b")):
+        (folder / f"year={year}").mkdir(exist_ok=True, parents=True)
+        pq.write_table(pa.table({"x": [year / 2, 1.0]}), folder / f"year={year}" / f"{name}.parquet")
+    (folder / "_SUCCESS").touch()
+    (folder / "_old").mkdir()
+    pq.write_table(pa.table({"y": [1]}), folder / "_old" / "c.parquet")
+    return folder
+
+
+def test_a_folder_of_parquet_is_one_table_with_its_partitions_as_columns(tmp_path):
+    table = read_table(parts_of_years(tmp_path / "run=1"))
+    assert table.to_pydict() == {
+        "x": [1010.0, 1.0, 1010.0, 1.0, 1010.5, 1.0],
+        "year": [2020, 2020, 2020, 2020, 2021, 2021],
+    }
+
+
+def test_a_folders_fingerprint_is_that_of_its_files(tmp_path):
+    folder = parts_of_years(tmp_path / "t")
+    before = fingerprint(folder)
+    (folder / "notes.txt").write_text("no table")
+    assert fingerprint(folder) == before
+    (folder / "year=2020" / "a.parquet").unlink()
+    assert fingerprint(folder) != before
+
+
+def test_files_of_one_folder_must_agree(tmp_path):
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"x": ["one"]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError) as caught:
+        read_table(tmp_path)
+    assert caught.value.code == "damaged_parquet"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("cut.csv.zst", zstd_bytes(b"a,b\n" + b"1,2\n" * 5000)[:-9], "damaged_zstd"),
+        ("cut.arrow", arrow_bytes(SMALL)[:200], "damaged_arrow"),
+        ("text.feather", b"a,b\n1,2\n", "damaged_arrow"),
+    ],
+)
+def test_damaged_files_are_named_by_their_kind(tmp_path, name, content, code):
+    with pytest.raises(DataError) as caught:
+        read_table(write(tmp_path, content, name))
+    assert (caught.value.code, caught.value.exit_code) == (code, 3)
+
+
+def test_a_zip_bomb_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    bomb = write(tmp_path, gzip.compress(b"a,b\n" + b"1,2\n" * 30_000_000, 9), "bomb.csv.gz")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=200_000_000))
+    with pytest.raises(DataError) as caught:
+        read_table(bomb)
+    assert caught.value.code == "too_large"
+    assert "more than 0.1 GB of text" in str(caught.value)
