@@ -140,6 +140,10 @@ def predict(
     data: DataArg,
     run: RunOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet file; unset: CSV on stdout.")] = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="Give this column too; may be repeated.")] = None,
+    csv_safe: Annotated[
+        bool, typer.Option("--csv-safe", help="Put a quote before text that a spreadsheet would take for a formula.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Predict the rows of DATA with a run.
@@ -147,14 +151,14 @@ def predict(
     Gives row (0 is the first), prediction and, for classes, the probability of each.
     """
     from rfconv_cli.jobs.apply import predict_table
-    from rfconv_cli.jobs.result import table_bytes, table_suffix
+    from rfconv_cli.jobs.result import safe_for_sheets, table_bytes, table_suffix
     from rfconv_cli.render import Screen
 
     screen = Screen(quiet=quiet)
     suffix = table_suffix(out)
-    predictions, notices = predict_table(_find(run, screen), data)
+    predictions, notices = predict_table(_find(run, screen), data, ids or [])
     screen.notices(notices)
-    screen.put(table_bytes(predictions, suffix), out)
+    screen.put(table_bytes(safe_for_sheets(predictions) if csv_safe else predictions, suffix), out)
 
 
 @app.command("export-fields", cls=SectionedCommand)

@@ -1,6 +1,7 @@
 """`evaluate` and `predict`: apply a completed run to its own test rows, or to a table."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.files import without_nan
-from rfconv_cli.jobs.result import predictions_table, read_predictions, result_document
+from rfconv_cli.jobs.result import predictions_table, read_predictions, result_document, with_ids
 from rfconv_cli.judge.metrics import Resamples, score
 from rfconv_cli.network.learn import threads_for
 from rfconv_cli.run import Run, damaged
@@ -70,12 +71,12 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     return _with_path(result_document(run.id, run.schema, metrics), run), notices
 
 
-def predict_table(run: Run, data: Path) -> tuple[pa.Table, list[str]]:
-    """Predictions for every row of a table, and notices."""
+def predict_table(run: Run, data: Path, ids: Sequence[str] = ()) -> tuple[pa.Table, list[str]]:
+    """Predictions for every row of a table, with its columns `ids` beside them, and notices."""
     table, notices = _opened(data, run)
     rows = np.arange(table.num_rows, dtype=np.int64)
-    predicted = _predict(run, table, rows)
-    return predictions_table(rows, predicted, run.schema.target), notices
+    predictions = predictions_table(rows, _predict(run, table, rows), run.schema.target)
+    return with_ids(predictions, table, ids), notices
 
 
 def _opened(data: Path, run: Run) -> tuple[pa.Table, list[str]]:

@@ -1,21 +1,26 @@
 """The documents that leave a command: the result (`--json`, metrics.json) and tables of predictions."""
 
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rfconv_cli.errors import UsageError
 from rfconv_cli.table.encode import decode_labels
-from rfconv_cli.table.schema import Schema, Target
+from rfconv_cli.table.kinds import is_text
+from rfconv_cli.table.schema import Schema, Target, require_roles
 
 RESULT_FORMAT = "rfconv.result"
 RESULT_VERSION = 1
+_FORMULA = r"^([=+\-@\t\r])"
 TARGET, PREDICTION, PROBABILITY = "target", "prediction", "probability_"
 
 
@@ -47,6 +52,29 @@ def predictions_table(
             columns[TARGET] = pa.array(truth)
         columns[PREDICTION] = pa.array(predicted)
     return pa.table(columns)
+
+
+def with_ids(predictions: pa.Table, table: pa.Table, ids: Sequence[str]) -> pa.Table:
+    """The predictions with these columns of their table after `row`. Raises DataError, UsageError."""
+    require_roles(table, "", dict.fromkeys(ids, "id"))
+    for place, name in enumerate(ids, start=1):
+        if name in predictions.column_names:
+            raise UsageError(
+                f"--id {name}: the predictions have a column of this name themselves, or it was given twice",
+                hint="rename it in the table",
+                code="id_taken",
+            )
+        predictions = predictions.add_column(place, name, table.column(name))
+    return predictions
+
+
+def safe_for_sheets(table: pa.Table) -> pa.Table:
+    """The table with a quote before each text, and name, that a spreadsheet would take for a formula (OWASP's list)."""
+    columns = [
+        pc.replace_substring_regex(column, _FORMULA, r"'\1") if is_text(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=[re.sub(_FORMULA, r"'\1", name) for name in table.column_names])
 
 
 def read_predictions(table: pa.Table, target: Target) -> tuple[NDArray[Any], NDArray[Any]]:

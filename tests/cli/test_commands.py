@@ -213,3 +213,12 @@ def test_a_run_is_found_by_its_name_from_a_folder_below(learned, monkeypatch, ca
 def test_evaluate_refuses_a_run_whose_weights_are_gone(learned, capsys):
     (learned / "model.safetensors").unlink()
     assert run_app(["evaluate", "-q"]) == 4
+
+
+def test_predict_gives_columns_of_the_table_and_disarms_formulas(learned, tmp_path, capfdbinary):
+    frame = sensor_frame(5).assign(station=["=SUM(A1)", "a", "b", "c", "d"]).drop(columns="state")
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    assert run_app(["predict", str(tmp_path / "new.csv"), "-q", "--id", "station", "--csv-safe"]) == 0
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert lines[0].startswith('"row","station","prediction"')
+    assert lines[1].startswith("0,'=SUM(A1),") or lines[1].startswith('0,"\'=SUM(A1)",')
