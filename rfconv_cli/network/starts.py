@@ -16,7 +16,8 @@ from rfconv_cli.network.learn import Problem, entropy
 
 CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
 MOMENTS, RANDOM, UNALIGNED = "moments", "random", "unaligned"
-STARTS = (CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION, MOMENTS)  # in the order of preference
+# in the order of preference: what needs no target, then slots in a common order before slots by strength
+STARTS = (CORRELATION, ALIGNED, MOMENTS, INTERACTION, ALIGNED_INTERACTION)
 _CANDIDATES = 16
 
 
