@@ -4,6 +4,8 @@ Random fields are the control that matters: a result that does not beat them say
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +14,8 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, trains_again
+from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, train_on_fields, trains_again
+from rfconv_cli.network.lengths import length_of_last
 from rfconv_cli.network.model import FieldNetwork, count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.side_by_side import finish_each, train_each
 from rfconv_cli.network.starts import CORRELATION, Starts
@@ -40,6 +43,9 @@ def train_with_controls(
     wanted = [one for one in every if one not in known]
     fresh = train_each(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))
     first = {**known, **dict(zip(wanted, fresh, strict=True))}
+    length = length_of_last(problem, first[fields], settings, partial(_again, fields=fields, settings=settings))
+    if length is not None:  # all are the same network: none trains longer than the others
+        first = {one: replace(trained, length=length) for one, trained in first.items()}
     final = finish_each(
         problem,
         {one: first[one] for one in every},
@@ -65,13 +71,26 @@ def drawn_fields(problem: Problem, draw: int, settings: Settings) -> ReceptiveFi
 
 def train_plain_mlp(problem: Problem, settings: Settings, progress: Progress) -> Trained:
     """Dense layers with about as many parameters as the network on fields, on the same embedding, trained alike."""
-    network, generator = _plain_mlp(problem, settings)
-    first = train_network(network, problem.train, problem.valid, settings, generator, progress)
+
+    def trained(one: Problem, told: Progress) -> Trained:
+        network, generator = _plain_mlp(one, settings)
+        return train_network(network, one.train, one.valid, settings, generator, told)
+
+    first = trained(problem, progress)
     if not trains_again(problem, settings):
         return first
+    length = length_of_last(problem, first, settings, lambda one: trained(one, _untold))
     together = problem.together()
     again, generator = _plain_mlp(together, settings)
-    return train_on_all(again, together.train, first, settings, generator)
+    return train_on_all(again, together.train, replace(first, length=length), settings, generator)
+
+
+def _again(problem: Problem, fields: ReceptiveFields, settings: Settings) -> Trained:
+    return train_on_fields(problem, fields, settings, _untold)
+
+
+def _untold(stage: str, share: float) -> None:
+    """Progress of trainings that no stage counts."""
 
 
 def _plain_mlp(problem: Problem, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:

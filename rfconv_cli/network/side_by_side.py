@@ -4,6 +4,7 @@ A small network keeps one core busy, so the other cores take its siblings. Wheth
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -99,7 +100,8 @@ def _one_by_one(problem: Problem, tasks: Sequence[_Task], settings: Settings) ->
 
 def _in_processes(problem: Problem, tasks: Sequence[_Task], settings: Settings, count: int) -> Iterator[Trained]:
     sent = packed(problem)
-    every = ((sent, fields, before and before.history, settings) for fields, before in tasks)
+    nothing = torch.nn.Identity()  # a network need not travel to be trained anew
+    every = ((sent, fields, before and replace(before, network=nothing), settings) for fields, before in tasks)
     results = in_processes(_work, every, count)
     for (fields, _), (state, history) in zip(tasks, results, strict=True):
         network, _ = network_on(problem, fields, settings)
@@ -107,11 +109,9 @@ def _in_processes(problem: Problem, tasks: Sequence[_Task], settings: Settings, 
         yield Trained(network.eval(), history)
 
 
-def _work(sent: Packed, fields: ReceptiveFields, history: tuple[Epoch, ...] | None, settings: Settings) -> _Result:
-    """In a process of its own: train, and give back plain arrays."""
-    problem = unpacked(sent)
-    before = None if history is None else Trained(torch.nn.Identity(), history)
-    trained = _train(problem, fields, before, settings)
+def _work(sent: Packed, fields: ReceptiveFields, before: Trained | None, settings: Settings) -> _Result:
+    """In a process of its own: train, and give back plain arrays. before: without its network."""
+    trained = _train(unpacked(sent), fields, before, settings)
     return {name: value.numpy() for name, value in trained.network.state_dict().items()}, trained.history
 
 

@@ -28,10 +28,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with the weights of its best validation epoch, or trained anew for as long; and how it got there."""
+    """A network with the weights of its best validation epoch, or trained anew for as long; and how it got there.
+
+    length: epochs that a training on all rows takes, where that is not the best one.
+    """
 
     network: nn.Module
     history: tuple[Epoch, ...]
+    length: int | None = None
 
     @property
     def valid_loss(self) -> float:
@@ -106,12 +110,13 @@ def train_network(
 def train_on_all(
     network: nn.Module, rows: Rows, before: Trained, settings: Settings, generator: torch.Generator
 ) -> Trained:
-    """Train on training and validation rows together, for as many epochs as were best in the training `before`.
+    """Train on training and validation rows together, for the length of `before`: as many epochs as were best there.
 
     The history stays that one's: no row is left to say how far this training has come. Raises TrainingError.
     """
     average = _average_of(network, settings)
-    for _ in zip(range(before.best_epoch), _epochs(network, average, rows, settings, generator), strict=False):
+    length = before.length or before.best_epoch
+    for _ in zip(range(length), _epochs(network, average, rows, settings, generator), strict=False):
         pass
     if not all(bool(torch.isfinite(weights).all()) for weights in average.parameters()):
         raise _diverged()
