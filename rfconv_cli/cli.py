@@ -1,6 +1,7 @@
 """The commands: parse, call, render. Heavy imports wait inside the commands; errors become exit codes in `main`."""
 
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -12,7 +13,7 @@ from typer.exceptions import TyperException
 
 from rfconv_cli import __version__
 from rfconv_cli.errors import GateError, RfconvError, TrainingError, UsageError, printable
-from rfconv_cli.flags import SectionedCommand, with_settings
+from rfconv_cli.flags import SectionedCommand, as_words, with_settings
 
 app = typer.Typer(
     name="rfconv",
@@ -108,7 +109,8 @@ def check(
     if strict and document["findings"]:
         number = len(document["findings"])
         raise GateError(f"--strict asks for no finding; there are {number}", hint="see above", code="findings")
-    screen.next(f"rfconv learn {data} --target {target}")
+    words = ["rfconv", "learn", str(data), "--target", target, *as_words(flags)]
+    screen.next(shlex.join(words))
 
 
 @app.command(cls=SectionedCommand)

@@ -114,7 +114,8 @@ def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, not
     if gaps.any():
         columns = int(gaps.any(axis=0).sum())
         of_them = "1 column" if columns == 1 else f"{columns} columns"
-        notice(f"{gaps.sum()} missing cells in {of_them} filled with the training rows' medians")
+        cells = "1 missing cell" if gaps.sum() == 1 else f"{gaps.sum()} missing cells"
+        notice(f"{cells} in {of_them} filled with the training rows' medians")
     if settings.kernel_size > len(prepared.schema.names):
         notice(f"kernel size {len(prepared.schema.names)}: there are no more columns")
 

@@ -78,6 +78,14 @@ def test_strict_makes_findings_an_exit_code(tmp_path, monkeypatch, capsys, flags
     assert ("--strict" in said.err) == bool(expected)
 
 
+def test_the_next_command_keeps_the_flags(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sensor_frame().to_csv("my table.csv", index=False)
+    assert run_app(["check", "my table.csv", "-t", "state", "--exclude", "load", "--na", "-9", "--no-refit"]) == 0
+    said = capsys.readouterr().err
+    assert "next: rfconv learn 'my table.csv' --target state --exclude load --na -9 --no-refit" in said
+
+
 def test_as_json_it_is_one_document(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     sensor_frame().to_csv("t.csv", index=False)
