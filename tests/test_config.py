@@ -3,12 +3,14 @@
 import json
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
 
-from rfconv_cli.config import PRESETS, Settings, from_values, resolve, settings_schema, to_toml
+from rfconv_cli.config import PRESETS, Settings, Source, from_values, resolve, settings_schema, to_toml
 from rfconv_cli.errors import UsageError
+from rfconv_cli.export.document import load_schema
 
 
 def resolved(folder: Path, *, flags=None, env=None, toml: str = "") -> Settings:
@@ -187,3 +189,8 @@ def test_every_setting_says_what_it_means_and_where_it_belongs(key):
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Settings().epochs = 3
+
+
+def test_every_source_may_stand_in_a_fields_document():
+    sources = set(get_args(Source)) - {"contest"}
+    assert sources <= set(load_schema()["properties"]["source"]["enum"])

@@ -74,7 +74,11 @@ def by_moments(x: Floats, y: NDArray[Any], kernel_size: int) -> Columns | None:
     started = [_settled(task, _begun(task, task.moments[np.ix_(group, group)]), _FIRST_SWEEPS) for group in groups]
     started.sort(key=lambda placed: placed.loss)
     best = min((_bettered(task, placed) for placed in started[:finalists]), key=lambda placed: placed.loss)
-    return best.fields if best.active.sum() > 1 else None
+    if best.active.sum() < 2:
+        return None
+    # a centre whose field explains nothing more than others do takes what is like the pattern, explained or not
+    alike = _begun(task, _fitted(task.moments, best.fields[best.active])[0]).fields
+    return np.where(best.active[:, None], best.fields, alike)
 
 
 def moments_cost(columns: int, classes: int) -> tuple[int, int]:
