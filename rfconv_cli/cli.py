@@ -1,18 +1,14 @@
-"""The commands: parse, call, render. Heavy imports wait inside the commands; errors become exit codes in `main`."""
+"""The commands: parse, call, render. Heavy imports wait inside the commands; `program` makes exit codes of errors."""
 
 import os
 import shlex
-import signal
-import sys
-import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from typer.exceptions import TyperException
 
 from rfconv_cli import __version__
-from rfconv_cli.errors import GateError, RfconvError, TrainingError, UsageError, printable
+from rfconv_cli.errors import GateError, UsageError
 from rfconv_cli.flags import SectionedCommand, as_words, with_settings
 
 app = typer.Typer(
@@ -33,8 +29,6 @@ RunOption = Annotated[str | None, typer.Option("--run", help="Run folder; unset:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show a traceback when something fails.")]
-
-_VERBOSE = frozenset({"-v", "--verbose"})
 
 
 @app.callback()
@@ -229,62 +223,6 @@ def config_show(*, flags: dict[str, Any]) -> None:
     from rfconv_cli.render import Screen
 
     Screen(quiet=False).put(to_toml(resolve(flags)), None)
-
-
-def main() -> NoReturn:
-    """Run the program and exit with the documented code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: half-written runs are removed
-    sys.exit(run_app(sys.argv[1:]))
-
-
-def run_app(arguments: list[str]) -> int:
-    """The exit code of one command line; the one place where errors are caught and said."""
-    verbose = bool(_VERBOSE & set(arguments))
-    given = [argument for argument in arguments if argument not in _VERBOSE]
-    try:
-        code = int(app(given, prog_name="rfconv", standalone_mode=False) or 0)
-    except RfconvError as error:
-        _show_traceback(verbose)
-        # a gate fails after the result was printed, and stdout carries one document
-        return _say(error, as_json="--json" in given and not isinstance(error, GateError))
-    except TyperException as error:
-        message = error.format_message().rstrip(".")
-        return _say(
-            UsageError(message, hint="rfconv --help lists commands and flags", code="usage"), as_json="--json" in given
-        )
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        _show_traceback(verbose)
-        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
-            hint = "use fewer columns (--features), a smaller --kernel-size or --search-batch"
-            full = TrainingError("memory does not suffice", hint=hint, code="out_of_memory")
-            return _say(full, as_json="--json" in given)
-        told = f"a bug in rfconv: {type(error).__name__}: {error}"
-        return _say(RfconvError(told, hint="-v shows where; please report it", code="bug"), as_json="--json" in given)
-    if code == 130:
-        _print_error("interrupted; nothing was saved")
-    return code
-
-
-def _show_traceback(verbose: bool) -> None:
-    if verbose:
-        traceback.print_exc()
-
-
-def _say(error: RfconvError, *, as_json: bool) -> int:
-    _print_error(f"{error.message}\n  {error.hint}")
-    if as_json:
-        from rfconv_cli.files import to_json
-
-        document = {"format": "rfconv.error", "format_version": 1, "code": error.code, "message": error.message}
-        sys.stdout.write(to_json({**document, "hint": error.hint, "exit_code": error.exit_code}))
-    return error.exit_code
-
-
-def _print_error(text: str) -> None:
-    print(printable(f"rfconv: {text}"), file=sys.stderr)
 
 
 def _version(given: bool) -> None:

@@ -11,7 +11,7 @@ os.environ["RFCONV_THREADS"] = "1"
 
 import torch  # after the environment is set
 
-from rfconv_cli.cli import run_app
+from rfconv_cli.program import run_app
 
 torch.set_num_threads(1)
 

@@ -221,7 +221,9 @@ def test_nothing_is_pickled_or_unpickled(monkeypatch, tmp_path, sensor_csv):
 
     for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
-    use(quick_learn(sensor_csv, tmp_path / "runs"), sensor_csv)
+    run = quick_learn(sensor_csv, tmp_path / "runs")
+    use(run, sensor_csv)
+    assert open_run(run).id == run.name
 
 
 @pytest.mark.parametrize(

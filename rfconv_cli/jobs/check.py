@@ -1,6 +1,6 @@
 """`check`: what is wrong or suspicious in a table, before any training. Needs no torch."""
 
-from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,7 @@ def check(data: Path, target: str, settings: Settings, notice: Notice) -> dict[s
         "missing": {"cells": float(gaps.mean()), "columns": int(gaps.any(axis=0).sum())},
         "split": prepared.plan.sentence,
         "parts": {part: _part(prepared, part) for part in PARTS},
-        "findings": [finding_document(finding) for finding in _findings(table, prepared)],
-    }
-
-
-def finding_document(finding: Finding) -> dict[str, Any]:
-    """A finding as JSON."""
-    return {
-        "code": finding.code,
-        "columns": list(finding.columns),
-        "message": finding.message,
-        "hint": finding.hint,
+        "findings": [asdict(finding) | {"columns": list(finding.columns)} for finding in _findings(table, prepared)],
     }
 
 
@@ -121,7 +111,7 @@ def _repeated(prepared: Prepared) -> list[Finding]:
     """Rows of the test part whose values stand in another part too."""
     seen = prepared.is_in("train", "valid")
     rows = np.ascontiguousarray(prepared.x + 0.0)
-    known = Counter(row.tobytes() for row in rows[seen])
+    known = {row.tobytes() for row in rows[seen]}
     again = sum(row.tobytes() in known for row in rows[~seen])
     if not again:
         return []

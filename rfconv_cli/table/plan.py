@@ -166,14 +166,20 @@ def blocks(dates: NDArray[np.datetime64], unit: Unit) -> NDArray[np.int64]:
 
 
 def _written_days(column: pa.ChunkedArray, name: str) -> NDArray[np.datetime64]:
-    numbers = np.asarray(column.to_numpy(), np.int64)
+    dates = written_days(np.asarray(column.to_numpy(), np.int64))
+    if dates is None:
+        raise _no_dates(name, f"column {name!r} holds whole numbers that are not dates written as YYYYMMDD")
+    return dates
+
+
+def written_days(numbers: NDArray[np.int64]) -> NDArray[np.datetime64] | None:
+    """(rows,) datetime64[D] of whole numbers that are dates written as YYYYMMDD; None where one is not."""
     year, month, day = numbers // 10000, numbers // 100 % 100, numbers % 100
     months = np.array(year - 1970, "datetime64[Y]").astype("datetime64[M]") + (month - 1)
     dates = months.astype("datetime64[D]") + (day - 1)
     same_month = dates.astype("datetime64[M]") == months
-    if not ((year >= 1000) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1) & same_month).all():
-        raise _no_dates(name, f"column {name!r} holds whole numbers that are not dates written as YYYYMMDD")
-    return np.asarray(dates)
+    right = (year >= 1000) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1) & same_month
+    return np.asarray(dates) if right.all() else None
 
 
 def refuse_gaps(column: pa.ChunkedArray, name: str) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
@@ -57,15 +55,13 @@ def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
 
 def _parsed(path: Path, na: Sequence[str]) -> pa.Table:
     if path.is_dir():
-        return _typed(
-            lambda: pa_dataset.dataset(path, format="parquet", partitioning="hive").to_table(), path, "Parquet"
-        )
+        return _typed(lambda: _parquet_folder(path), path, "Parquet")
     kind = _kind(path)
     raw = _content(path)
     if kind in _PARQUET:
         return _typed(lambda: _parquet(raw), path, "Parquet")
     if kind in _ARROW:
-        return _typed(lambda: feather.read_table(pa.BufferReader(raw)), path, "Arrow")
+        return _typed(lambda: pa.ipc.open_file(pa.BufferReader(raw)).read_all(), path, "Arrow")
     return _parse_text(raw, path.name, _DELIMITERS[kind], na)
 
 
@@ -213,6 +209,8 @@ def _parquet(raw: bytes) -> pa.Table:
 
 
 def _parquet_folder(folder: Path) -> pa.Table:
+    import pyarrow.dataset as pa_dataset  # it brings pandas, for which single files need not wait
+
     files = [str(path) for path in _parquet_in(folder)]
     hive = pa_dataset.partitioning(flavor="hive")
     return pa_dataset.dataset(files, format="parquet", partitioning=hive, partition_base_dir=str(folder)).to_table()

@@ -9,12 +9,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rfconv_cli.table import kinds
+from rfconv_cli.table.plan import written_days
 from rfconv_cli.table.select import quoted, shell_word
 
 _MOSTLY_MISSING = 0.5
 _FEWEST_IDS = 20  # rows from which all-distinct whole numbers are suspicious
 _ID_NAME = re.compile(r"(^|[^a-z])(id|index|row|no|nr|serial)([^a-z]|$)", re.IGNORECASE)
 _EPOCHS = ((9.4e8, 2.2e9), (9.4e11, 2.2e12), (9.4e14, 2.2e15), (9.4e17, 2.2e18))  # 1999 to 2039, in s, ms, µs, ns
+_FIRST_DAY, _LAST_DAY = 1800_01_01, 2199_12_31
 _SENTINELS = (-9999.0, -999.0, -99.0, -9.99e30, 999.0, 9999.0, 99999.0, -32768.0, 32767.0, 1e20)
 _FAR = 5.0  # interquartile ranges beyond which a sentinel lies
 _LONG_GAP = 1.5  # steps
@@ -110,9 +112,10 @@ def _is_epoch(values: Floats) -> bool:
 
 def _is_written_date(values: Floats) -> bool:
     """YYYYMMDD between 1800 and 2200, in more than one month."""
-    year, month, day = values // 10_000, values // 100 % 100, values % 100
-    right = (year >= 1800) & (year < 2200) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
-    return bool(len(values) and right.all() and len(np.unique(month)) > 1)
+    if not len(values) or not _FIRST_DAY <= values.min() <= values.max() <= _LAST_DAY:
+        return False
+    days = written_days(values.astype(np.int64))
+    return days is not None and len(np.unique(days.astype("datetime64[M]"))) > 1
 
 
 def _is_id(name: str, values: Floats) -> bool:

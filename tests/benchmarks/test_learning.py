@@ -94,7 +94,8 @@ def test_settings_are_read_as_json_where_they_are_json() -> None:
 
 @pytest.mark.parametrize("settings", [SETTINGS, MNIST1D_SETTINGS])
 def test_settings_of_the_benchmarks_are_settings(settings: dict[str, Any]) -> None:
-    from_values(settings)
+    taken = from_values(settings).model_dump()
+    assert {key: taken[key] for key in settings} == settings
 
 
 def document(members: dict[int, list[int]], layer: int = 0) -> dict[str, Any]:

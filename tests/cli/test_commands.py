@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from rfconv_cli.cli import app, run_app
+from rfconv_cli.cli import app
 from rfconv_cli.export.document import load_schema
+from rfconv_cli.program import run_app
 from tests.conftest import FAST, sensor_frame
 
 

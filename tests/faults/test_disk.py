@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rfconv_cli.cli import run_app
+from rfconv_cli.program import run_app
 from tests.conftest import FAST
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rfconv_cli.cli import run_app
+from rfconv_cli.program import run_app
 from tests.conftest import FAST, sensor_frame
 
 LEARN = ("learn", "t.csv", "-t", "state", *FAST)

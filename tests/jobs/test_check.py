@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rfconv_cli.cli import run_app
 from rfconv_cli.config import from_values
 from rfconv_cli.jobs.check import check
+from rfconv_cli.program import run_app
 from tests.conftest import sensor_frame
 
 
@@ -105,7 +105,7 @@ def test_what_learn_refuses_check_refuses(tmp_path, monkeypatch, capsys):
 def test_it_needs_no_torch(tmp_path):
     sensor_frame().to_csv(tmp_path / "t.csv", index=False)
     code = (
-        "import sys; from rfconv_cli.cli import run_app\n"
+        "import sys; from rfconv_cli.program import run_app\n"
         "code = run_app(['check', 't.csv', '-t', 'state', '-q'])\n"
         "sys.exit(code or ('torch' in sys.modules) * 99)"
     )

@@ -41,12 +41,19 @@ def test_both_ways_out_lead_out(tmp_path, settings):
 
 
 @pytest.mark.parametrize(
-    "cells",
-    [["12", "13", "A4", "B7"] * 5, ["x"] * 9, ["1", "2", "3"] * 4, [None] * 4],
+    ("cells", "reason"),
+    [
+        (["12", "13", "A4", "B7"] * 15, "text"),
+        (["x"] * 60, "text"),
+        (["1", "2", "3"] * 20, "text (numbers written as text, or too long to keep exactly)"),
+        ([None] * 60, "no value in any training row"),
+    ],
     ids=["codes", "words", "numbers as text", "nothing"],
 )
-def test_text_that_is_text_stays(cells):
-    refuse_mixed(pa.table({"a": pa.array(cells, pa.string())}), ["a"])
+def test_text_that_is_text_is_left_out_and_not_refused(cells, reason):
+    numbers = {name: pa.array(range(60)) for name in ("b", "c")}
+    table = pa.table({"a": pa.array(cells, pa.string()), **numbers, "kind": ["x", "y"] * 30})
+    assert prepare(table, "kind", from_values({}), lambda _: None).schema.left_out == (("a", reason),)
 
 
 def test_the_other_words_are_counted_and_named():

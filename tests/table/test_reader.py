@@ -277,6 +277,7 @@ def parts_of_years(folder: Path) -> Path:
         (folder / f"year={year}").mkdir(exist_ok=True, parents=True)
         pq.write_table(pa.table({"x": [year / 2, 1.0]}), folder / f"year={year}" / f"{name}.parquet")
     (folder / "_SUCCESS").touch()
+    (folder / "notes.txt").write_text("no table")
     (folder / "_old").mkdir()
     pq.write_table(pa.table({"y": [1]}), folder / "_old" / "c.parquet")
     return folder
@@ -293,7 +294,7 @@ def test_a_folder_of_parquet_is_one_table_with_its_partitions_as_columns(tmp_pat
 def test_a_folders_fingerprint_is_that_of_its_files(tmp_path):
     folder = parts_of_years(tmp_path / "t")
     before = fingerprint(folder)
-    (folder / "notes.txt").write_text("no table")
+    (folder / "more.txt").write_text("no table either")
     assert fingerprint(folder) == before
     (folder / "year=2020" / "a.parquet").unlink()
     assert fingerprint(folder) != before
