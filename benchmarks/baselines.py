@@ -27,6 +27,7 @@ from sklearn.svm import SVC, SVR
 from benchmarks.learning import Case, Line, settings_of
 from benchmarks.record import emit
 from rfconv_cli.jobs.prepare import Prepared, prepare
+from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.reader import read_table
 
 BOOSTING: dict[str, Any] = {
@@ -46,7 +47,7 @@ SVM_C = 10.0
 def baseline_lines(case: Case, given: Mapping[str, Any], out: Path | None) -> list[Line]:
     """Fit every baseline on the case and emit a line each: accuracy, or RMSE and R², on the test rows."""
     settings = settings_of(case, given)
-    prepared = prepare(read_table(case.table, settings.na), case.target, settings, lambda _: None)
+    prepared = prepare(read_table(case.table, dialect_of(settings)), case.target, settings, lambda _: None)
     lines = []
     for name, model in models(prepared, case.seed, settings.threads or 1).items():
         start = time.perf_counter()

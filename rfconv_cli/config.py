@@ -35,6 +35,21 @@ class Settings(BaseModel):
         "Table",
         "Cells that say this are missing, such as ERR or -999, beside empty ones, NA, NaN and null; may be repeated.",
     )
+    delimiter: str | None = _setting(
+        None, "Table", "What stands between cells of a text table: a character, or tab; unset: the header shows it."
+    )
+    decimal: Literal[".", ","] | None = _setting(
+        None,
+        "Table",
+        "The decimal sign of a text table; unset: a comma where cells lie between semicolons and show one.",
+    )
+    encoding: str | None = _setting(
+        None, "Table", "How a text table is encoded, such as latin-1; unset: UTF-8, or cp932 where it is not that."
+    )
+    skip_lines: int = _setting(0, "Table", "Lines above the header of a text table.", ge=0, le=10_000)
+    header_rows: int = _setting(
+        1, "Table", "Rows that the header of a text table takes; their cells are joined by _.", ge=1, le=20
+    )
     scaling: Literal["column", "shared"] = _setting(
         "column", "Table", "Standardise each column by itself, or all alike (one unit everywhere, as in pixels)."
     )

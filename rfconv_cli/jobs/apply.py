@@ -17,8 +17,9 @@ from rfconv_cli.jobs.result import predictions_table, read_predictions, result_d
 from rfconv_cli.judge.metrics import Resamples, score
 from rfconv_cli.network.learn import threads_for
 from rfconv_cli.run import Run, damaged
+from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.encode import encode_features, encode_target, extra_columns
-from rfconv_cli.table.reader import fingerprint, how_read, read_table
+from rfconv_cli.table.reader import how_read, read_with_fingerprint, shown
 from rfconv_cli.table.schema import drop_missing_target
 from rfconv_cli.table.split import SplitPlan, group_codes
 from rfconv_cli.table.target import with_month
@@ -42,17 +43,17 @@ def evaluate_stored(run: Run) -> dict[str, Any]:
 
 def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     """Scores on a table, and notices. The very table the run learned from is scored on its test rows alone."""
-    table, notices = _opened(data, run)
-    stood = np.arange(table.num_rows)
-    if fingerprint(data) == run.document.get("table", {}).get("sha256"):
+    table, identity, notices = _opened(data, run)
+    stood, name = np.arange(table.num_rows), shown(data)
+    if identity == run.document.get("table", {}).get("sha256"):
         held_out = _test_rows(run)["row"]
         table, stood = table.take(held_out), np.asarray(held_out.to_numpy(), np.int64)
-        notices.append(f"{data.name} is the table this run learned from: scored on its {len(held_out)} test rows only")
+        notices.append(f"{name} is the table this run learned from: scored on its {len(held_out)} test rows only")
     target = run.schema.target
     if target.name not in table.column_names:
         raise DataError(
-            f"{data.name} has no column {target.name!r} to score the predictions against",
-            hint=f"rfconv predict {data.name} predicts without it",
+            f"{name} has no column {target.name!r} to score the predictions against",
+            hint=f"rfconv predict {name} predicts without it",
             code="target_not_found",
         )
     kept, rows = drop_missing_target(table, target.name)
@@ -61,30 +62,30 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     truth = encode_target(kept, target)
     predicted = _predict(run, kept, stood[rows])
     if len(truth) == 0:
-        raise DataError(f"{data.name} has no row to score", hint=f"fill in {target.name}", code="no_rows")
+        raise DataError(f"{name} has no row to score", hint=f"fill in {target.name}", code="no_rows")
     groups = _groups_as_learned(run, kept)
     metrics = {
         "test": score(truth, predicted, _resamples(run, len(truth), groups)),
         "split": None if groups is None else run.json("metrics.json")["split"],
-        "data": {"name": data.name},
+        "data": {"name": name},
     }
     return _with_path(result_document(run.id, run.schema, metrics), run), notices
 
 
 def predict_table(run: Run, data: Path, ids: Sequence[str] = ()) -> tuple[pa.Table, list[str]]:
     """Predictions for every row of a table, with its columns `ids` beside them, and notices."""
-    table, notices = _opened(data, run)
+    table, _, notices = _opened(data, run)
     rows = np.arange(table.num_rows, dtype=np.int64)
     predictions = predictions_table(rows, _predict(run, table, rows), run.schema.target)
     return with_ids(predictions, table, ids), notices
 
 
-def _opened(data: Path, run: Run) -> tuple[pa.Table, list[str]]:
-    """The table as `learn` would read it, and what there is to say of it."""
-    table = read_table(data, run.settings.na)
+def _opened(data: Path, run: Run) -> tuple[pa.Table, str, list[str]]:
+    """The table as `learn` would read it, its fingerprint, and what there is to say of it."""
+    table, identity = read_with_fingerprint(data, dialect_of(run.settings))
     notices = [sentence for sentence in (how_read(table),) if sentence]
     table, said = with_month(table, run.schema.target.name)
-    return table, [*notices, *([said] if said else []), *_ignored(table, run)]
+    return table, identity, [*notices, *([said] if said else []), *_ignored(table, run)]
 
 
 def _predict(run: Run, table: pa.Table, rows: NDArray[np.int64]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
+from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.leak import given_away, gives_away
 from rfconv_cli.table.reader import read_table
 from rfconv_cli.table.select import quoted, shell_word
@@ -25,7 +26,7 @@ def check(data: Path, target: str, settings: Settings, notice: Notice) -> dict[s
 
     `notice` is told what `learn` would do to the table.
     """
-    table = read_table(data, settings.na)
+    table = read_table(data, dialect_of(settings))
     prepared = prepare(table, target, settings, notice)
     gaps = np.isnan(prepared.x)
     return {

@@ -32,7 +32,8 @@ from rfconv_cli.network.learn import Problem, fit_settings, threads_for
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.run import RunWriter, run_name
-from rfconv_cli.table.reader import fingerprint, read_table
+from rfconv_cli.table.dialect import dialect_of
+from rfconv_cli.table.reader import read_with_fingerprint, shown
 
 T = TypeVar("T")
 
@@ -68,8 +69,7 @@ def learn(
     Raises RfconvError; then nothing is left in `runs`.
     """
     watch = Stopwatch()
-    table = watch.measure("read", lambda: read_table(data, settings.na))
-    identity = fingerprint(data)  # before the work: the file may change while we train
+    table, identity = watch.measure("read", lambda: read_with_fingerprint(data, dialect_of(settings)))
     prepared = watch.measure("prepare", lambda: prepare(table, target, settings, notice))
     fields = None if given is None else read_given(given, prepared.schema.names)
     settings = settings if fields is None else settings_for(fields, settings)
@@ -83,7 +83,7 @@ def learn(
             "versions": {name: version(name) for name in ("rfconv-cli", "torch", "numpy", "scikit-learn", "pyarrow")}
             | {"python": platform.python_version()},
             "table": {
-                "name": data.name,
+                "name": shown(data),
                 "sha256": identity,
                 "rows": table.num_rows,
                 "columns": table.column_names,

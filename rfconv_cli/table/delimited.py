@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError
+from rfconv_cli.table.dialect import AS_SHOWN, Dialect, with_one_header
 
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "N/A")
 _DATES = (pa_csv.ISO8601, "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
@@ -22,30 +23,28 @@ _PRIVATE = re.compile("[\ue000-\uf8ff]")  # what Python makes of bytes cp932 lea
 _EXACT = 2.0**53  # from here on float64 does not hold every whole number
 
 
-def parse_delimited(raw: bytes, name: str, delimiter: str | None, na: Sequence[str] = ()) -> pa.Table:
-    """The table in `raw`; `name` is the file's, for messages. delimiter None: comma, or what the header shows.
-
-    na: what is missing beside `MISSING`.
+def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN) -> pa.Table:
+    """The table in `text`, UTF-8 as `as_utf8` gives it; `name` is the file's, for messages.
 
     Types come from all rows, not the first block. A column with whole numbers that float64 would round stays text.
-    Unnamed columns are `Unnamed: <position>`. Raises DataError: not_text, encoding, ragged_rows, open_quote,
-    damaged_csv, duplicate_columns.
+    Unnamed columns are `Unnamed: <position>`. Raises DataError: ragged_rows, open_quote, damaged_csv.
     """
-    text = as_utf8(raw, name)
+    delimiter = dialect.delimiter or _sniff(_first_line(text, dialect.skip_lines))
+    text = with_one_header(text, name, dialect, delimiter)
     header = text.lstrip(b"\r\n").partition(b"\n")[0].partition(b"\r")[0]
     if len(header) == len(text):  # pyarrow calls a header without a line end an empty file
         text += b"\n"
-    delimiter = delimiter or _sniff(header)
+    comma = delimiter == ";" and _has_decimal_commas(text)
     parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in text)
     convert = pa_csv.ConvertOptions(
-        null_values=[*MISSING, *na],
+        null_values=[*MISSING, *dialect.na],
         strings_can_be_null=True,
         timestamp_parsers=list(_DATES),
-        decimal_point="," if delimiter == ";" and _has_decimal_commas(text) else ".",
+        decimal_point=dialect.decimal or ("," if comma else "."),
     )
     table = _parse(text, name, parse, convert, len(header))
     _refuse_open_quote(text, table, name)
-    table = _with_exact_numbers(text, table, parse, len(header), na)
+    table = _with_exact_numbers(text, table, parse, len(header), dialect.na)
     return table.rename_columns([c or f"Unnamed: {i}" for i, c in enumerate(table.column_names)])
 
 
@@ -56,14 +55,19 @@ def _refuse_binary(raw: bytes, name: str) -> None:
     if raw[:4] == b"PAR1":
         hint = "it looks like Parquet: rename it to .parquet"
     elif raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        hint = "it looks like UTF-16: save it as UTF-8"
+        hint = "it looks like UTF-16: --encoding utf-16"
     elif raw[:4] == b"PK\x03\x04":
         hint = "it looks like a spreadsheet or zip archive: export the sheet as CSV"
     raise DataError(f"{name} is not text, though its name says so", hint=hint, code="not_text")
 
 
-def as_utf8(raw: bytes, name: str) -> bytes:
-    """The text in `raw`, UTF-8 or cp932, as UTF-8 without a mark in front. Raises DataError: not_text, encoding."""
+def as_utf8(raw: bytes, name: str, encoding: str | None = None) -> bytes:
+    """The text in `raw` as UTF-8 without a mark in front. encoding: what it is said to be; None: UTF-8 or cp932.
+
+    Raises DataError: not_text, encoding.
+    """
+    if encoding is not None:
+        return _decoded(raw, name, encoding).encode()
     _refuse_binary(raw, name)
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if raw.isascii():
@@ -81,10 +85,27 @@ def as_utf8(raw: bytes, name: str) -> bytes:
     if text is None or _PRIVATE.search(text):
         raise DataError(
             f"{name} is neither UTF-8 nor cp932 (Shift_JIS) text: line {line} is the first that is not UTF-8",
-            hint="save it as UTF-8",
+            hint="--encoding latin-1, or what it is, or save it as UTF-8",
             code="encoding",
         )
     return text.encode("utf-8")
+
+
+def _decoded(raw: bytes, name: str, encoding: str) -> str:
+    try:
+        text = raw.decode(encoding)
+        text.encode()  # lone surrogates are no text
+    except (UnicodeError, LookupError):  # LookupError: a codec that makes no text of bytes
+        text = "\0"
+    if "\0" in text:
+        raise DataError(f"{name} is not {encoding} text", hint="leave out --encoding, or name another", code="encoding")
+    return text.removeprefix("\ufeff")
+
+
+def _first_line(text: bytes, skipped: int) -> bytes:
+    """The header's first line, which shows what stands between cells."""
+    rest = text.split(b"\n", skipped)[-1].lstrip(b"\r\n")
+    return rest.partition(b"\n")[0].partition(b"\r")[0]
 
 
 def _sniff(header: bytes) -> str:
@@ -129,7 +150,7 @@ def _malformed(text: bytes, name: str, delimiter: str, message: str) -> DataErro
     blanks = "; a quote may be open" if quoted or not found else ""
     return DataError(
         f"{name} is ragged: line {line} has {found or 'too many'} cells where the header has {expected}{blanks}",
-        hint=f"look at line {line}: a stray delimiter, a missing cell, or lines above the header",
+        hint=f"look at line {line}: a stray delimiter, a missing cell, or lines above the header (--skip-lines)",
         code="ragged_rows",
     )
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.table.delimited import parse_delimited
+from rfconv_cli.table.dialect import Dialect
 from rfconv_cli.table.kinds import is_all_missing, missing
 
 _STAMP = "ダウンロードした時刻"
@@ -51,7 +52,8 @@ def is_jma(text: bytes) -> bool:
 
 
 def parse_jma(text: bytes, name: str, na: Sequence[str] = ()) -> tuple[pa.Table, str]:
-    """The table in `text`, UTF-8, and a sentence on what was done; `name` and `na` as in `parse_delimited`.
+    """The table in `text`, UTF-8, and a sentence on what was done; `name` as in `parse_delimited`, na: what is
+    missing beside the usual.
 
     Dates become timestamps, under the header's own words. Values are `station_element`, with what of it behind; those
     whose quality number says missing become missing, and columns without any value are left out.
@@ -61,7 +63,8 @@ def parse_jma(text: bytes, name: str, na: Sequence[str] = ()) -> tuple[pa.Table,
     body = text.split(b"\n", layout.lines)[-1]
     header = ",".join(f"c{i}" for i in range(layout.columns)).encode()
     # empty lines stand for the header's, so that messages count the file's own lines
-    cells = parse_delimited(b"\n" * (layout.lines - 1) + header + b"\n" + body, name, ",", na)
+    plain = Dialect(na=tuple(na), delimiter=",")
+    cells = parse_delimited(b"\n" * (layout.lines - 1) + header + b"\n" + body, name, plain)
     columns = {words: _moments(cells, places, name, layout.lines) for words, places in layout.dates.items()}
     gone, empty = 0, 0
     for value in layout.values:

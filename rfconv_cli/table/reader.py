@@ -1,8 +1,10 @@
 """Files to Arrow tables: CSV, Parquet and Arrow, read strictly. What a cell of a CSV means lives in `delimited`."""
 
 import hashlib
+import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,14 +15,17 @@ import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError, nearest
 from rfconv_cli.table.delimited import as_utf8, parse_delimited
+from rfconv_cli.table.dialect import AS_SHOWN, Dialect
 from rfconv_cli.table.jma import is_jma, parse_jma
 from rfconv_cli.table.kinds import is_text
 from rfconv_cli.table.mixed import without_values
 
+STANDARD_INPUT = Path("-")
 _DELIMITERS = {".csv": None, ".txt": None, ".tsv": "\t"}  # None: the header tells
 _HOW = b"rfconv.how_read"  # in the metadata of a table's schema
 _PARQUET, _ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by their magic numbers: downloads lose their .gz
+_MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
 _ENDINGS = (".gz", ".zst")
 _PIECE = 1 << 24
 _READABLE = (
@@ -29,11 +34,12 @@ _READABLE = (
 )
 
 
-def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
+def read_table(path: Path, dialect: Dialect = AS_SHOWN) -> pa.Table:
     """The table in the file at `path`: at least one row, distinct non-empty names, no value rounded or guessed.
 
-    CSV is UTF-8 or cp932; '', NA, NaN, nan, null, NULL, N/A are missing, and so is what `na` names: cells of this text,
-    and numbers of this value. An unnamed column is `Unnamed: <position>`.
+    path: - is the standard input, whose format its first bytes tell.
+    CSV is UTF-8 or cp932 where `dialect` does not say otherwise; '', NA, NaN, nan, null, NULL, N/A are missing, and so
+    is what it names: cells of this text, and numbers of this value. An unnamed column is `Unnamed: <position>`.
     Downloads of the Japan Meteorological Agency are known by their first line, see `jma`.
     A folder is read as one Parquet dataset: its files by name, and what their folders say (`year=2020`) as columns.
     Dictionary columns of Parquet and Arrow are decoded, and ISO dates written as text become timestamps, as in CSV.
@@ -41,28 +47,52 @@ def read_table(path: Path, na: Sequence[str] = ()) -> pa.Table:
     ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_zstd, damaged_jma, damaged_parquet, damaged_arrow,
     too_large, duplicate_columns, no_rows.
     """
+    return _read(path, dialect)[0]
+
+
+def read_with_fingerprint(path: Path, dialect: Dialect = AS_SHOWN) -> tuple[pa.Table, str]:
+    """The table of `read_table`, and the sha256 of the file's bytes as hex; of a folder: of its files' sums."""
+    table, identity = _read(path, dialect)
+    return table, identity()
+
+
+def _read(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
     _require_file(path)
-    table = without_values(_parsed(path, na), na)
-    _refuse_duplicates(table.column_names, path.name)
+    table, identity = _parsed(path, dialect)
+    table = without_values(table, dialect.na)
+    _refuse_duplicates(table.column_names, shown(path))
     if table.num_rows == 0:
         raise DataError(
-            f"{path.name} has {table.num_columns} columns but no rows",
+            f"{shown(path)} has {table.num_columns} columns but no rows",
             hint="export the table again, with its rows",
             code="no_rows",
         )
-    return table
+    return table, identity
 
 
-def _parsed(path: Path, na: Sequence[str]) -> pa.Table:
+def shown(path: Path) -> str:
+    """The name of the file for messages."""
+    return "standard input" if path == STANDARD_INPUT else path.name
+
+
+def _parsed(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
+    """The table, and what gives its fingerprint."""
     if path.is_dir():
-        return _typed(lambda: _parquet_folder(path), path, "Parquet")
-    kind = _kind(path)
-    raw = _content(path)
+        return _typed(lambda: _parquet_folder(path), shown(path), "Parquet"), lambda: _folder_sum(path)
+    name = shown(path)
+    kind = None if path == STANDARD_INPUT or path.is_fifo() else _kind(path)
+    packed = _bytes_of(path)
+    raw = _unpacked(packed, name)
+    kind = kind or _kind_of(raw)
+    return _parsed_bytes(raw, name, kind, dialect), lambda: hashlib.sha256(packed).hexdigest()
+
+
+def _parsed_bytes(raw: bytes, name: str, kind: str, dialect: Dialect) -> pa.Table:
     if kind in _PARQUET:
-        return _typed(lambda: _parquet(raw), path, "Parquet")
+        return _typed(lambda: _parquet(raw), name, "Parquet")
     if kind in _ARROW:
-        return _typed(lambda: pa.ipc.open_file(pa.BufferReader(raw)).read_all(), path, "Arrow")
-    return _parse_text(raw, path.name, _DELIMITERS[kind], na)
+        return _typed(lambda: pa.ipc.open_file(pa.BufferReader(raw)).read_all(), name, "Arrow")
+    return _parse_text(raw, name, replace(dialect, delimiter=dialect.delimiter or _DELIMITERS[kind]))
 
 
 def how_read(table: pa.Table) -> str | None:
@@ -71,31 +101,20 @@ def how_read(table: pa.Table) -> str | None:
     return None if said is None else said.decode()
 
 
-def fingerprint(path: Path) -> str:
-    """sha256 of the file's bytes, or of the sums of a folder's files, as hex.
-
-    Raises DataError: file_not_found, is_directory, unreadable.
-    """
-    _require_file(path)
-    files = _parquet_in(path) if path.is_dir() else [path]
+def _folder_sum(folder: Path) -> str:
     try:
-        sums = [_sum(file) for file in files]
+        sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in _parquet_in(folder)]
     except OSError as error:
-        raise _unreadable(path, error) from None
-    return sums[0] if not path.is_dir() else hashlib.sha256("".join(sums).encode()).hexdigest()
+        raise _unreadable(folder, error) from None
+    return hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
-def _parse_text(raw: bytes, name: str, delimiter: str | None, na: Sequence[str]) -> pa.Table:
-    text = as_utf8(raw, name)
+def _parse_text(raw: bytes, name: str, dialect: Dialect) -> pa.Table:
+    text = as_utf8(raw, name, dialect.encoding)
     if not is_jma(text):
-        return parse_delimited(text, name, delimiter, na)
-    table, said = parse_jma(text, name, na)
+        return parse_delimited(text, name, dialect)
+    table, said = parse_jma(text, name, dialect.na)
     return table.replace_schema_metadata({_HOW: said})
-
-
-def _sum(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _parquet_in(folder: Path) -> list[Path]:
@@ -105,6 +124,8 @@ def _parquet_in(folder: Path) -> list[Path]:
 
 
 def _require_file(path: Path) -> None:
+    if path == STANDARD_INPUT:
+        return
     try:
         if path.is_dir() and not _parquet_in(path):
             raise DataError(
@@ -159,21 +180,28 @@ def _kind(path: Path) -> str:
     return _suffix(path)
 
 
-def _content(path: Path) -> bytes:
+def _kind_of(raw: bytes) -> str:
+    """The format of a file without a name."""
+    return next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), ".csv")
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
+        return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
-    for magic, kind in _COMPRESSED.items():
-        if raw.startswith(magic):
-            raw = _unpacked(raw, path.name, kind)
-            break
+
+
+def _unpacked(raw: bytes, name: str) -> bytes:
+    """The bytes, unpacked where they are packed. Raises DataError empty_file, damaged_gzip, damaged_zstd, too_large."""
+    packed = next((kind for magic, kind in _COMPRESSED.items() if raw.startswith(magic)), None)
+    raw = raw if packed is None else _unpacked_stream(raw, name, packed)
     if not raw.strip():
-        raise DataError(f"{path.name} is empty", hint="export the table again", code="empty_file")
+        raise DataError(f"{name} is empty", hint="export the table again", code="empty_file")
     return raw
 
 
-def _unpacked(raw: bytes, name: str, kind: str) -> bytes:
+def _unpacked_stream(raw: bytes, name: str, kind: str) -> bytes:
     most = psutil.virtual_memory().available // 4  # text, table and numbers of it must fit as well
     pieces, size = [], 0
     try:
@@ -199,7 +227,7 @@ def _unpacked(raw: bytes, name: str, kind: str) -> bytes:
 def _unreadable(path: Path, error: OSError) -> DataError:
     reason = error.strerror or type(error).__name__
     return DataError(
-        f"{path.name} cannot be read: {reason}", hint=f"check the permissions of {path}", code="unreadable"
+        f"{shown(path)} cannot be read: {reason}", hint=f"check the permissions of {path}", code="unreadable"
     )
 
 
@@ -216,7 +244,7 @@ def _parquet_folder(folder: Path) -> pa.Table:
     return pa_dataset.dataset(files, format="parquet", partitioning=hive, partition_base_dir=str(folder)).to_table()
 
 
-def _typed(read: Callable[[], pa.Table], path: Path, kind: str) -> pa.Table:
+def _typed(read: Callable[[], pa.Table], name: str, kind: str) -> pa.Table:
     """The table that `read` gives from a file with types of its own, with plain columns and a name for each."""
     try:
         table = read()
@@ -225,7 +253,7 @@ def _typed(read: Callable[[], pa.Table], path: Path, kind: str) -> pa.Table:
     except (pa.ArrowException, OSError, MemoryError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{path.name} is not {kind}, or is damaged: {first}",
+            f"{name} is not {kind}, or is damaged: {first}",
             hint="write or download it again",
             code=f"damaged_{kind.lower()}",
         ) from None

@@ -6,6 +6,7 @@ import pytest
 from rfconv_cli.config import from_values
 from rfconv_cli.errors import DataError
 from rfconv_cli.jobs.prepare import prepare
+from rfconv_cli.table.dialect import Dialect, dialect_of
 from rfconv_cli.table.mixed import refuse_mixed, without_values
 from rfconv_cli.table.reader import read_table
 
@@ -19,7 +20,7 @@ def written(folder, cells, name="data.csv"):
 
 def prepared(path, **settings):
     settings = from_values(settings)
-    return prepare(read_table(path, settings.na), "kind", settings, lambda _: None)
+    return prepare(read_table(path, dialect_of(settings)), "kind", settings, lambda _: None)
 
 
 def test_one_word_among_numbers_is_refused_with_its_column_and_row(tmp_path):
@@ -84,7 +85,7 @@ def test_cells_of_such_a_value_are_missing(kind, before, na, after):
 
 @pytest.mark.parametrize("cell", ["-999", "-999.0", "-9.99e2"])
 def test_a_sentinel_is_missing_however_it_is_written(tmp_path, cell):
-    table = read_table(written(tmp_path, ["1.5", cell, "2.5"]), ["-999"])
+    table = read_table(written(tmp_path, ["1.5", cell, "2.5"]), Dialect(na=("-999",)))
     assert table.column("flow").to_pylist() == [1.5, None, 2.5]
 
 
