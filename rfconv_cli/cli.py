@@ -23,7 +23,9 @@ app = typer.Typer(
 config_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Print settings and file formats.")
 app.add_typer(config_app, name="config")
 
-DataArg = Annotated[Path, typer.Argument(metavar="DATA", help="Table to read: CSV, TSV, Parquet or Arrow; - is standard input.")]
+DataArg = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Table to read: CSV, TSV, Parquet or Arrow; - is standard input.")
+]
 OptionalData = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Table to score instead of the test rows.")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Run folder; unset: RFCONV_RUN, else the latest run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]

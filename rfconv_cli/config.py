@@ -35,6 +35,17 @@ class Settings(BaseModel):
         "Table",
         "Cells that say this are missing, such as ERR or -999, beside empty ones, NA, NaN and null; may be repeated.",
     )
+    missing: Literal["indicator", "median"] = _setting(
+        "indicator",
+        "Table",
+        "Fill gaps with the median and add columns that say where they were, or do no more than fill.",
+    )
+    category: tuple[str, ...] = _setting(
+        (), "Table", "Take the values of columns that match this glob as categories, numbers too; may be repeated."
+    )
+    most_categories: int = _setting(
+        32, "Table", "Values of a column of text or categories that become columns; 0: text is left out.", ge=0, le=1000
+    )
     delimiter: str | None = _setting(
         None, "Table", "What stands between cells of a text table: a character, or tab; unset: the header shows it."
     )

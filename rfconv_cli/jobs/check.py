@@ -58,11 +58,12 @@ def _part(prepared: Prepared, part: str) -> dict[str, Any]:
 
 def _findings(table: pa.Table, prepared: Prepared) -> list[Finding]:
     schema = prepared.schema
+    own = [i for i, feature in enumerate(schema.features) if feature.of is None]
     whole = {feature.name: feature.dtype == "integer" for feature in schema.features}
     return [
         *_rare_classes(prepared),
         *_leaks(table, prepared),
-        *suspicious(schema.names, prepared.x, whole),
+        *suspicious([schema.names[i] for i in own], prepared.x[:, own], whole),
         *_repeated(prepared),
         *time_gaps(table),
     ]
@@ -82,24 +83,29 @@ def _rare_classes(prepared: Prepared) -> list[Finding]:
 
 def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
     """Columns that would be learned from, and columns of text, that tell nearly all of the target alone."""
-    names = [*prepared.schema.names, *_texts(table, prepared)]
-    texts = [_codes(table.column(name), prepared.rows) for name in names[len(prepared.schema.names) :]]
-    x = np.column_stack([prepared.x, *texts]) if texts else prepared.x
+    used = set(prepared.schema.columns)
+    own = [i for i, feature in enumerate(prepared.schema.features) if feature.of is None]
+    texts = _texts(table, prepared)
+    names = [*(prepared.schema.names[i] for i in own), *texts]
+    codes = [_codes(table.column(name), prepared.rows) for name in texts]
+    x = np.column_stack([prepared.x[:, own], *codes])
     told = given_away(x, prepared.y, classes=bool(prepared.schema.target.classes))
     found = []
     for name, share in zip(names, told, strict=True):
         if gives_away(float(share)):
-            used = name in prepared.schema.names
-            hint = f"--exclude {shell_word(name)}" if used else "it is text and left out, as it should be"
+            hint = f"--exclude {shell_word(name)}" if name in used else "it is text and left out, as it should be"
             message = f"{name!r} alone tells {share:.0%} of {prepared.schema.target.name!r}: does it give it away?"
-            found.append(Finding("gives_target_away" if used else "text_gives_target_away", (name,), message, hint))
+            found.append(
+                Finding("gives_target_away" if name in used else "text_gives_target_away", (name,), message, hint)
+            )
     return found
 
 
 def _texts(table: pa.Table, prepared: Prepared) -> list[str]:
-    return [
-        name for name, reason in prepared.schema.left_out if reason.startswith("text") and name in table.schema.names
-    ]
+    """Columns of categories, and of text that is left out."""
+    schema = prepared.schema
+    left = [name for name, reason in schema.left_out if reason.startswith("text") and name in table.schema.names]
+    return [*dict.fromkeys(f.column for f in schema.features if f.dtype == "category"), *left]
 
 
 def _codes(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> NDArray[np.float64]:

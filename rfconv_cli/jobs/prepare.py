@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
+from rfconv_cli.table.derive import Derivation
 from rfconv_cli.table.encode import encode_features, encode_target
 from rfconv_cli.table.mixed import refuse_mixed
 from rfconv_cli.table.reader import how_read
@@ -85,6 +86,7 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
         features=settings.features,
         exclude=settings.exclude,
         roles=_roles(settings),
+        derivation=Derivation(settings.category, settings.most_categories, settings.missing),
     )
     prepared = Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, group_codes(kept, plan))
     _say_what_was_done(prepared, table.num_rows - len(rows), settings, notice)
@@ -110,14 +112,27 @@ def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, not
         notice(f"{dropped} rows without a value of {target.name} left out")
     for reason, names in _by_reason(prepared.schema).items():
         notice(f"left out, {reason}: {_listed(names)}")
+    for column, values in _made(prepared.schema).items():
+        notice(f"{column} as categories: {_listed(values)}")
     gaps = np.isnan(prepared.x)
     if gaps.any():
         columns = int(gaps.any(axis=0).sum())
         of_them = "1 column" if columns == 1 else f"{columns} columns"
         cells = "1 missing cell" if gaps.sum() == 1 else f"{gaps.sum()} missing cells"
-        notice(f"{cells} in {of_them} filled with the training rows' medians")
+        told = sum(feature.dtype == "missing" for feature in prepared.schema.features)
+        where = f"; where, {told} columns …@missing say" if told else ""
+        notice(f"{cells} in {of_them} filled with the training rows' medians{where}")
     if settings.kernel_size > len(prepared.schema.names):
         notice(f"kernel size {len(prepared.schema.names)}: there are no more columns")
+
+
+def _made(schema: Schema) -> dict[str, list[str]]:
+    """Column of categories → what its features are called."""
+    found: dict[str, list[str]] = {}
+    for feature in schema.features:
+        if feature.dtype == "category":
+            found.setdefault(feature.column, []).append(feature.name)
+    return found
 
 
 def _by_reason(schema: Schema) -> dict[str, list[str]]:

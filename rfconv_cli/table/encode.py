@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rfconv_cli.errors import DataError, nearest
 from rfconv_cli.table import kinds
+from rfconv_cli.table.derive import derived
 from rfconv_cli.table.frozen import Label, Schema, Target
 from rfconv_cli.table.select import quoted
 from rfconv_cli.table.target import labels_of, target_column
@@ -27,23 +28,28 @@ def encode_features(table: pa.Table, schema: Schema, rows: NDArray[np.int64] | N
     """
     _require_columns(table, schema)
     encoded = np.empty((table.num_rows, len(schema.features)))
-    for i, name in enumerate(schema.names):
-        column = table.column(name)
-        _require_numbers(column, name, rows)
-        encoded[:, i] = kinds.floats(column)
-        if np.isinf(encoded[:, i]).any():
-            row = int(np.isinf(encoded[:, i]).argmax())
-            raise DataError(
-                f"column {name!r} is infinite in row {_numbered(row, rows)}",
-                hint="replace infinite values by an empty cell",
-                code="infinite_values",
-            )
+    for i, feature in enumerate(schema.features):
+        column = table.column(feature.column)
+        encoded[:, i] = _numbers_of(column, feature.name, rows) if feature.of is None else derived(feature, column)
     return encoded
+
+
+def _numbers_of(column: pa.ChunkedArray, name: str, rows: NDArray[np.int64] | None) -> Floats:
+    """(rows,) float64 of a column that was learned as numbers."""
+    _require_numbers(column, name, rows)
+    values = kinds.floats(column)
+    if np.isinf(values).any():
+        raise DataError(
+            f"column {name!r} is infinite in row {_numbered(int(np.isinf(values).argmax()), rows)}",
+            hint="replace infinite values by an empty cell",
+            code="infinite_values",
+        )
+    return values
 
 
 def extra_columns(table: pa.Table, schema: Schema) -> list[str]:
     """Columns of the table that the schema neither eats nor predicts, in table order."""
-    known = {schema.target.name, *schema.names}
+    known = {schema.target.name, *schema.columns}
     return [name for name in table.column_names if name not in known]
 
 
@@ -93,10 +99,10 @@ def _codes(column: pa.ChunkedArray, target: Target) -> NDArray[np.int64]:
 
 def _require_columns(table: pa.Table, schema: Schema) -> None:
     present = set(table.column_names)
-    absent = [name for name in schema.names if name not in present]
+    absent = [name for name in schema.columns if name not in present]
     if not absent:
         return
-    spare = [name for name in table.column_names if name not in schema.names]
+    spare = [name for name in table.column_names if name not in schema.columns]
     near = sorted({match for name in absent[:10] for match in nearest(name, spare, 1)})
     hint = f"the nearest other columns here are {quoted(near)}" if near else "give a table with the run's columns"
     raise DataError(

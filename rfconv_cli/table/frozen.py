@@ -2,27 +2,37 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from sys import float_info
 from typing import Any, Literal, get_args
 
 SCHEMA_FORMAT = "rfconv.schema"
 SCHEMA_VERSION = 1
 
-Dtype = Literal["float", "integer", "boolean"]
+Dtype = Literal["float", "integer", "boolean", "category", "missing"]
 Task = Literal["binary", "multiclass", "regression"]
 Label = str | int | bool | float
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column that is learned from. minimum, maximum over the values present; missing: share of the rows, 0 to 1."""
+    """A column that is learned from. minimum, maximum over the values present; missing: share of the rows, 0 to 1.
+
+    of: the table's column that a "category" or "missing" feature is made of; value: the one that the category means.
+    """
 
     name: str
     dtype: Dtype
     minimum: float
     maximum: float
     missing: float
+    of: str | None = None
+    value: Label | None = None
+
+    @property
+    def column(self) -> str:
+        """The table's column that this is read from."""
+        return self.of or self.name
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,11 @@ class Schema:
         """Names of the features, in table order."""
         return tuple(feature.name for feature in self.features)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns that the features are read from, in table order."""
+        return tuple(dict.fromkeys(feature.column for feature in self.features))
+
     def to_json(self) -> dict[str, Any]:
         """schema.json, of plain lists and numbers; `from_json` reads it back to an equal value."""
         return {
@@ -54,8 +69,7 @@ class Schema:
             "format_version": SCHEMA_VERSION,
             "target": {"name": self.target.name, "task": self.target.task, "classes": list(self.target.classes)},
             "features": [
-                {"name": f.name, "dtype": f.dtype, "minimum": f.minimum, "maximum": f.maximum, "missing": f.missing}
-                for f in self.features
+                {key: value for key, value in asdict(feature).items() if value is not None} for feature in self.features
             ],
             "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
         }
@@ -106,7 +120,12 @@ def _feature(item: Any) -> Feature:
     )
     if low > high or not 0 <= gaps <= 1:
         raise ValueError(f"schema feature {name!r}: minimum above maximum, or a missing rate outside 0 to 1")
-    return Feature(name, dtype, low, high, gaps)
+    of, value = fields.get("of"), fields.get("value")
+    if (dtype in ("category", "missing")) != isinstance(of, str) or (dtype == "category") != (value is not None):
+        raise ValueError(f"schema feature {name!r}: not what a {dtype} is made of")
+    if value is not None and not _is_label(value):
+        raise ValueError(f"schema feature {name!r} value: {value!r}")
+    return Feature(name, dtype, low, high, gaps, of, value)
 
 
 def _left_out(item: Any) -> tuple[str, str]:

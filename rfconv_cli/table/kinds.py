@@ -21,6 +21,11 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
+def is_plain_text(kind: pa.DataType) -> bool:
+    """Strings that Arrow compares and searches."""
+    return bool(pt.is_string(kind) or pt.is_large_string(kind))
+
+
 def is_calendar(kind: pa.DataType) -> bool:
     """Dates and timestamps: they have a day."""
     return bool(pt.is_date(kind) or pt.is_timestamp(kind))

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError
-from rfconv_cli.table.kinds import is_text
+from rfconv_cli.table.kinds import is_plain_text
 from rfconv_cli.table.select import quoted, shell_word
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
@@ -18,7 +18,7 @@ def without_values(table: pa.Table, na: Sequence[str]) -> pa.Table:
     """The table with every cell missing that says what `na` says: as text, or as a number of the same value."""
     numbers = [float(word) for word in na if _is_number(word)]
     for index, column in enumerate(table.columns if na else ()):
-        wanted: Sequence[object] = na if _is_plain_text(column) else numbers if _is_plain_number(column) else ()
+        wanted: Sequence[object] = na if is_plain_text(column.type) else numbers if _is_plain_number(column) else ()
         if wanted:
             kept = pc.invert(pc.is_in(column, value_set=_values_of(column.type, wanted)))
             cleared = pc.if_else(kept, column, pa.scalar(None, column.type))
@@ -30,7 +30,7 @@ def refuse_mixed(table: pa.Table, names: Iterable[str]) -> None:
     """Raises DataError mixed_column where a column of text is numbers but for a few cells, with the first such row."""
     for name in names:
         column = table.column(name)
-        if not _is_plain_text(column):
+        if not is_plain_text(column.type):
             continue
         written = pc.match_substring_regex(column, _NUMBER)
         numbers, present = pc.sum(written).as_py() or 0, len(column) - column.null_count
@@ -52,10 +52,6 @@ def _is_number(word: str) -> bool:
         return bool(float(word) == float(word))
     except ValueError:
         return False
-
-
-def _is_plain_text(column: pa.ChunkedArray) -> bool:
-    return is_text(column.type) and (pt.is_string(column.type) or pt.is_large_string(column.type))
 
 
 def _is_plain_number(column: pa.ChunkedArray) -> bool:

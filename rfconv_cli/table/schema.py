@@ -1,7 +1,7 @@
 """Freezing: from a table and a target's name to the `Schema` a run keeps. No column is left out without a reason."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rfconv_cli.errors import DataError, UsageError, nearest
 from rfconv_cli.table import kinds
+from rfconv_cli.table.derive import USUAL, Derivation, asked_categories, category_features, gap_features
 from rfconv_cli.table.frozen import Dtype, Feature, Label, Schema, Target, Task
 from rfconv_cli.table.select import not_chosen, quoted, shell_word
 from rfconv_cli.table.target import freeze_target, target_column
@@ -30,6 +31,7 @@ __all__ = [
 
 _ROW_COUNTER = re.compile(r"Unnamed: 0|__index_level_\d+__")
 _FEWEST_FEATURES = 2
+_TEXT = "text"
 
 
 def freeze(
@@ -40,16 +42,18 @@ def freeze(
     features: Sequence[str] = (),
     exclude: Sequence[str] = (),
     roles: Mapping[str, str] | None = None,
+    derivation: Derivation = USUAL,
 ) -> Schema:
     """The schema of `table` for predicting `target`; see `target.freeze_target` for `task`.
 
     features, exclude: column names or globs. roles: column → what it is used for instead, such as {"day": "group"}.
-    Left out, with the reason: those, dates, text, constants, empty columns, and the row counters that pandas writes.
+    Text of few values becomes a feature for each, and so do gaps, see `derive`.
+    Left out, with the reason: those, dates, other text, constants, empty columns, and row counters that pandas writes.
     Raises UsageError: pattern_matches_nothing, role_is_target, bad_task; DataError: column_not_found, no_features,
     infinite_values, and what `freeze_target` raises.
     """
     goal = freeze_target(table, target, task)
-    return freeze_features(table, goal, features=features, exclude=exclude, roles=roles)
+    return freeze_features(table, goal, features=features, exclude=exclude, roles=roles, derivation=derivation)
 
 
 def freeze_features(
@@ -59,17 +63,25 @@ def freeze_features(
     features: Sequence[str] = (),
     exclude: Sequence[str] = (),
     roles: Mapping[str, str] | None = None,
+    derivation: Derivation = USUAL,
 ) -> Schema:
     """As `freeze`, for a target frozen before: over the rows of `table` alone, such as those outside the test part."""
     roles = roles or {}
     require_roles(table, target.name, roles)
     names = [name for name in table.column_names if name != target.name]
     refused = {**not_chosen(names, features, exclude), **roles}
-    usable, left_out = _usable(table, names, refused, frozenset(features))
-    found = [_feature(name, table.column(name)) for name in usable]
-    _refuse_infinite(found)
-    left_out |= {f.name: "constant" for f in found if f.minimum == f.maximum}
-    chosen = tuple(f for f in found if f.name not in left_out)
+    asked = asked_categories(table, [name for name in names if name not in refused], derivation)
+    found, left_out = _found(table, names, refused, frozenset(features), asked, derivation)
+    numbers = [feature for each in found.values() for feature in each if feature.of is None]
+    _refuse_infinite(numbers)
+    for constant in (feature.name for feature in numbers if feature.minimum == feature.maximum):
+        del found[constant]
+        left_out[constant] = "constant"
+    if derivation.missing == "indicator":
+        gappy = [(feature.name, table.column(feature.name)) for feature in numbers if feature.name in found]
+        for gap in gap_features(gappy, table.column_names):
+            found[gap.column].append(gap)
+    chosen = tuple(feature for each in found.values() for feature in each)
     _require_enough(chosen, left_out)
     return Schema(target, chosen, tuple((name, left_out[name]) for name in names if name in left_out))
 
@@ -99,18 +111,29 @@ def require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> Non
             )
 
 
-def _usable(
-    table: pa.Table, names: Sequence[str], refused: Mapping[str, str], named: frozenset[str]
-) -> tuple[list[str], dict[str, str]]:
-    """Columns that are numbers, and column → reason for the others. `named`: those the user spelled out."""
-    usable, left_out = [], {}
+def _found(
+    table: pa.Table,
+    names: Sequence[str],
+    refused: Mapping[str, str],
+    named: frozenset[str],
+    asked: Container[str],
+    derivation: Derivation,
+) -> tuple[dict[str, list[Feature]], dict[str, str]]:
+    """Column → its features, and column → reason for the others. `named`: those the user spelled out."""
+    found: dict[str, list[Feature]] = {}
+    left_out = {}
     for name in names:
-        reason = refused.get(name) or _unusable(name, table.column(name), spelled_out=name in named)
+        column = table.column(name)
+        reason = refused.get(name) or _unusable(name, column, spelled_out=name in named)
+        if reason == _TEXT or (name in asked and (reason is None or reason.startswith(_TEXT))):
+            found[name] = category_features(name, column, derivation.most, table.column_names)
+            reason = None if found[name] else reason or "no two frequent values to be categories"
+        elif reason is None:
+            found[name] = [_feature(name, column)]
         if reason:
+            found.pop(name, None)
             left_out[name] = reason
-        else:
-            usable.append(name)
-    return usable, left_out
+    return found, left_out
 
 
 def _unusable(name: str, column: pa.ChunkedArray, *, spelled_out: bool) -> str | None:
@@ -129,11 +152,11 @@ def _unusable(name: str, column: pa.ChunkedArray, *, spelled_out: bool) -> str |
 
 
 def _kind_of_text(column: pa.ChunkedArray) -> str:
-    if pt.is_string(column.type) or pt.is_large_string(column.type):
+    if kinds.is_plain_text(column.type):
         numeric = pc.match_substring_regex(column, r"^\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*$")
         if pc.all(numeric).as_py():
             return "text (numbers written as text, or too long to keep exactly)"
-    return "text"
+    return _TEXT
 
 
 def _feature(name: str, column: pa.ChunkedArray) -> Feature:

@@ -43,7 +43,8 @@ def test_a_target_of_values_has_rows_but_no_classes(tmp_path):
     ("add", "code", "columns"),
     [
         (lambda f: {"told": (f["state"] == "same") * 2.5 + 1}, "gives_target_away", ["told"]),
-        (lambda f: {"note": f["state"].str.upper()}, "text_gives_target_away", ["note"]),
+        (lambda f: {"note": f["state"].str.upper()}, "gives_target_away", ["note"]),
+        (lambda f: {"note": f["state"] + f.index.astype(str)}, "text_gives_target_away", ["note"]),
         (lambda f: {"again": f["temp_a"]}, "duplicate_columns", ["temp_a", "again"]),
     ],
 )
