@@ -27,6 +27,9 @@ DataArg = Annotated[
     Path, typer.Argument(metavar="DATA", help="Table to read: CSV, TSV, Parquet or Arrow; - is standard input.")
 ]
 OptionalData = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Table to score instead of the test rows.")]
+TestOption = Annotated[
+    Path | None, typer.Option("--test-data", metavar="TABLE", help="The rows of this table are the test part.")
+]
 RunOption = Annotated[str | None, typer.Option("--run", help="Run folder; unset: RFCONV_RUN, else the latest run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
@@ -53,6 +56,7 @@ def learn(
     fields: Annotated[
         Path | None, typer.Option("--fields", help="Train with the fields in this fields.json; nothing is searched.")
     ] = None,
+    test_data: TestOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     *,
@@ -70,7 +74,7 @@ def learn(
     screen = Screen(quiet=quiet)
     settings = resolve(flags)
     with screen.progress() as progress:
-        result = job.learn(data, target, settings, runs, screen.notice, progress, given=fields)
+        result = job.learn(data, target, settings, runs, screen.notice, progress, given=fields, test_data=test_data)
     if not json:
         screen.contest(result["contest"])
     screen.result(result, as_json=json)
@@ -84,6 +88,7 @@ def learn(
 def check(
     data: DataArg,
     target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    test_data: TestOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 6 when there is something to look at.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -100,12 +105,13 @@ def check(
     from rfconv_cli.render import Screen
 
     screen = Screen(quiet=quiet)
-    document = job.check(data, target, resolve(flags), screen.notice)
+    document = job.check(data, target, resolve(flags), screen.notice, test_data)
     screen.check(document, as_json=json)
     if strict and document["findings"]:
         number = len(document["findings"])
         raise GateError(f"--strict asks for no finding; there are {number}", hint="see above", code="findings")
     words = ["rfconv", "learn", str(data), "--target", target, *as_words(flags)]
+    words += [] if test_data is None else ["--test-data", str(test_data)]
     screen.next(shlex.join(words))
 
 

@@ -21,13 +21,14 @@ from rfconv_cli.table.suspect import Finding, suspicious, time_gaps
 _RARE = 10  # rows of a class below which its scores say little
 
 
-def check(data: Path, target: str, settings: Settings, notice: Notice) -> dict[str, Any]:
+def check(data: Path, target: str, settings: Settings, notice: Notice, test_data: Path | None = None) -> dict[str, Any]:
     """The document `rfconv.check`: the table, its parts, and what there is to look at. Raises DataError, UsageError.
 
     `notice` is told what `learn` would do to the table.
     """
     table = read_table(data, dialect_of(settings))
-    prepared = prepare(table, target, settings, notice)
+    test = None if test_data is None else read_table(test_data, dialect_of(settings))
+    prepared = prepare(table, target, settings, notice, test)
     gaps = np.isnan(prepared.x)
     return {
         "format": "rfconv.check",
@@ -87,9 +88,10 @@ def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
     own = [i for i, feature in enumerate(prepared.schema.features) if feature.of is None]
     texts = _texts(table, prepared)
     names = [*(prepared.schema.names[i] for i in own), *texts]
-    codes = [_codes(table.column(name), prepared.rows) for name in texts]
-    x = np.column_stack([prepared.x[:, own], *codes])
-    told = given_away(x, prepared.y, classes=bool(prepared.schema.target.classes))
+    seen = prepared.is_in("train", "valid")  # the test rows may lie in another table
+    codes = [_codes(table.column(name), prepared.rows[seen]) for name in texts]
+    x = np.column_stack([prepared.x[seen][:, own], *codes])
+    told = given_away(x, prepared.y[seen], classes=bool(prepared.schema.target.classes))
     found = []
     for name, share in zip(names, told, strict=True):
         if gives_away(float(share)):

@@ -61,16 +61,21 @@ def learn(
     progress: Progress,
     *,
     given: Path | None = None,
+    test_data: Path | None = None,
 ) -> dict[str, Any]:
     """Learn receptive fields from the table at `data`, judge them, and save a run in the folder `runs`.
 
-    given: a fields.json whose fields are trained on as they are; nothing is searched.
+    given: a fields.json whose fields are trained on as they are; nothing is searched. test_data: a table whose rows are
+    the test part.
     Returns the result document (`rfconv.result`). `notice` is told, a line at a time, what was done to the table.
     Raises RfconvError; then nothing is left in `runs`.
     """
     watch = Stopwatch()
     table, identity = watch.measure("read", lambda: read_with_fingerprint(data, dialect_of(settings)))
-    prepared = watch.measure("prepare", lambda: prepare(table, target, settings, notice))
+    test = None if test_data is None else read_with_fingerprint(test_data, dialect_of(settings))
+    prepared = watch.measure(
+        "prepare", lambda: prepare(table, target, settings, notice, None if test is None else test[0])
+    )
     fields = None if given is None else read_given(given, prepared.schema.names)
     settings = settings if fields is None else settings_for(fields, settings)
     created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -88,6 +93,7 @@ def learn(
                 "rows": table.num_rows,
                 "columns": table.column_names,
             },
+            "test_table": None if test is None or test_data is None else {"name": shown(test_data), "sha256": test[1]},
             "seconds": {stage: round(seconds, 3) for stage, seconds in watch.seconds.items()},
             "peak_memory_bytes": peak_memory(),
         }

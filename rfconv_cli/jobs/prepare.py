@@ -1,7 +1,7 @@
 """From a table to what can be learned from: target, parts, frozen schema, numbers. Says what it did to the table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
+from rfconv_cli.errors import DataError, UsageError
 from rfconv_cli.table.derive import Derivation
 from rfconv_cli.table.encode import encode_features, encode_target
 from rfconv_cli.table.mixed import refuse_mixed
 from rfconv_cli.table.reader import how_read
 from rfconv_cli.table.schema import Schema, drop_missing_target, freeze_features, require_roles
 from rfconv_cli.table.select import not_chosen
-from rfconv_cli.table.split import SplitPlan, assign_parts, group_codes, plan_split
+from rfconv_cli.table.split import PARTS, SplitPlan, assign_parts, group_codes, plan_split
 from rfconv_cli.table.target import freeze_target, with_month
 
 Notice = Callable[[str], None]
@@ -48,10 +49,11 @@ class Prepared:
         return np.isin(self.parts, parts)
 
 
-def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) -> Prepared:
+def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice, test: pa.Table | None = None) -> Prepared:
     """Split the rows, then freeze the schema on the training rows. Raises DataError, UsageError.
 
-    `notice` is told, a line at a time, what was decided and what was left out.
+    `notice` is told, a line at a time, what was decided and what was left out. test: a table whose rows are the test
+    part, so that none of `table` is.
     """
     table, said = with_month(table, target)
     for sentence in (how_read(table), said):
@@ -62,20 +64,14 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
     refused = not_chosen(table.column_names, settings.features, settings.exclude)
     refuse_mixed(table, (name for name in table.column_names if name not in {target, *refused, *_roles(settings)}))
     goal = freeze_target(table, target, None if settings.task == "auto" else settings.task)
-    plan = plan_split(
-        kept,
-        group=settings.group,
-        time=settings.time,
-        split_by=settings.split_by,
-        split_column=settings.split_column,
-    )
+    plan = _planned(kept, settings, test)
     y = encode_target(kept, goal)
     parts = assign_parts(
         kept,
         plan,
         y,
         stratify=bool(goal.classes),
-        test_size=settings.test_size,
+        test_size=settings.test_size if test is None else None,
         valid_size=settings.valid_size,
         seed=settings.seed,
         labels=goal.classes,
@@ -89,12 +85,78 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice) ->
         derivation=Derivation(settings.category, settings.most_categories, settings.missing),
     )
     prepared = Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, group_codes(kept, plan))
+    if test is not None:
+        prepared = _with_test(prepared, test)
     _say_what_was_done(prepared, table.num_rows - len(rows), settings, notice)
     notice(plan.sentence)
+    notice(_sizes(prepared))
     groups = prepared.groups
     if groups is not None and len(np.unique(groups[prepared.is_in("test")])) == 1:
         notice("the test part is one such group: the intervals know nothing of how groups differ")
     return prepared
+
+
+def _planned(table: pa.Table, settings: Settings, test: pa.Table | None) -> SplitPlan:
+    """How the rows are split; where the test rows are a table of their own, into the other two parts."""
+    if test is not None and settings.split_column:
+        raise UsageError(
+            "--test-data and --split-column exclude each other: each says which rows are the test part",
+            hint="keep one of them",
+            code="split_conflict",
+        )
+    plan = plan_split(
+        table,
+        group=settings.group,
+        time=settings.time,
+        split_by=settings.split_by,
+        split_column=settings.split_column,
+    )
+    if test is None:
+        return plan
+    how = {"time": f"the last rows by {plan.column!r} are the validation part"}.get(plan.kind, plan.sentence)
+    return replace(plan, sentence=f"the rows of --test-data are the test part; of the others, {how}")
+
+
+def _with_test(prepared: Prepared, test: pa.Table) -> Prepared:
+    """With the rows of another table as its test part; their numbers are those in that table. Raises DataError."""
+    target = prepared.schema.target
+    kept, rows = drop_missing_target(with_month(test, target.name)[0], target.name)
+    if not len(rows):
+        raise DataError(
+            f"the test table has no row with a value of {target.name!r}", hint=f"fill in {target.name}", code="no_rows"
+        )
+    groups = prepared.groups
+    if groups is not None:
+        column = str(prepared.plan.column)
+        if column not in kept.column_names:
+            raise DataError(
+                f"the test table has no column {column!r}, by which rows are kept together",
+                hint="add it, or split without it: --split-by none",
+                code="column_not_found",
+            )
+        theirs = np.asarray(group_codes(kept, prepared.plan), np.int64)
+        groups = np.concatenate([groups, theirs - theirs.min() + groups.max() + 1])
+    return Prepared(
+        prepared.schema,
+        np.concatenate([prepared.x, encode_features(kept, prepared.schema, rows)]),
+        np.concatenate([prepared.y, encode_target(kept, target)]),
+        np.concatenate([prepared.rows, rows]),
+        np.concatenate([prepared.parts, np.full(len(rows), "test", "<U5")]),
+        prepared.plan,
+        groups,
+    )
+
+
+def _sizes(prepared: Prepared) -> str:
+    """Rows of each part, and how many of each class stand there."""
+    classes = len(prepared.schema.target.classes)
+    said = []
+    for part in PARTS:
+        y = prepared.y[prepared.is_in(part)]
+        counts = np.bincount(y, minlength=classes) if classes else y
+        span = f", {counts.min()} to {counts.max()} of a class" if classes else ""
+        said.append(f"{part} {len(y)} rows{span}")
+    return "; ".join(said)
 
 
 def _roles(settings: Settings) -> dict[str, str]:

@@ -24,18 +24,19 @@ def assign_parts(
     y: NDArray[Any],
     *,
     stratify: bool,
-    test_size: float,
+    test_size: float | None,
     valid_size: float,
     seed: int,
     labels: Sequence[object] | None = None,
 ) -> NDArray[np.str_]:
     """(rows,) "train", "valid" or "test"; sizes are shares of all rows, met as closely as the groups allow.
 
+    test_size: None where the test rows lie in another table; then none is "test".
     y: (rows,) class codes when `stratify`, else values; labels: the name of each code, for messages.
     Depends on the row order and the seed, not on the column order.
     Raises UsageError split_sizes; DataError: too_few_rows, class_missing_in_part, split_values, missing_group.
     """
-    if test_size + valid_size >= 1:
+    if test_size is not None and test_size + valid_size >= 1:
         raise UsageError(
             f"--test-size {test_size:g} and --valid-size {valid_size:g} leave nothing to train on",
             hint="--test-size 0.2 --valid-size 0.1",
@@ -48,7 +49,7 @@ def assign_parts(
         parts = _by_time(order(table, str(plan.column)), test_size, valid_size)
     else:
         parts = _by_draw(group_codes(table, plan), y, test_size, valid_size, stratify, rng)
-    _require_rows(parts, plan)
+    _require_rows(parts, plan, [part for part in PARTS if part != "test" or test_size is not None])
     if stratify:
         _require_classes(parts, y, plan, labels)
     return parts
@@ -134,11 +135,16 @@ def group_codes(table: pa.Table, plan: SplitPlan) -> Codes | None:
 
 
 def _by_draw(
-    groups: Codes | None, y: NDArray[Any], test_size: float, valid_size: float, stratify: bool, rng: np.random.Generator
+    groups: Codes | None,
+    y: NDArray[Any],
+    test_size: float | None,
+    valid_size: float,
+    stratify: bool,
+    rng: np.random.Generator,
 ) -> NDArray[np.str_]:
     parts = _all_train(len(y))
-    test = split_rows(y, groups, size=test_size, stratify=stratify, rng=rng)
-    parts[test] = "test"
+    if test_size is not None:
+        parts[split_rows(y, groups, size=test_size, stratify=stratify, rng=rng)] = "test"
     _hold_out_valid(parts, y, groups, valid_size, stratify, rng)
     return parts
 
@@ -160,15 +166,16 @@ def _hold_out_valid(
     parts[rest[split_rows(y[rest], inner, size=size, stratify=stratify, rng=rng)]] = "valid"
 
 
-def _by_time(moments: NDArray[Any], test_size: float, valid_size: float) -> NDArray[np.str_]:
+def _by_time(moments: NDArray[Any], test_size: float | None, valid_size: float) -> NDArray[np.str_]:
     parts = _all_train(len(moments))
     ordered = np.sort(moments)
     rows = len(ordered)
     # rows of one moment stay together: a cut that falls among them moves to the nearer end
-    test_from = _first_after_cut(ordered, rows - max(1, round(rows * test_size)))
-    valid_from = _first_after_cut(ordered, rows - max(2, round(rows * (test_size + valid_size))))
-    parts[moments >= valid_from] = "valid"
-    parts[moments >= test_from] = "test"
+    held = 0 if test_size is None else max(1, round(rows * test_size))
+    both = round(rows * ((test_size or 0.0) + valid_size))
+    parts[moments >= _first_after_cut(ordered, rows - max(held + 1, both))] = "valid"
+    if held:
+        parts[moments >= _first_after_cut(ordered, rows - held)] = "test"
     return parts
 
 
@@ -204,8 +211,8 @@ def _all_train(rows: int) -> NDArray[np.str_]:
     return np.full(rows, "train", "<U5")
 
 
-def _require_rows(parts: NDArray[np.str_], plan: SplitPlan) -> None:
-    empty = [part for part in PARTS if not (parts == part).any()]
+def _require_rows(parts: NDArray[np.str_], plan: SplitPlan, wanted: Sequence[str]) -> None:
+    empty = [part for part in wanted if not (parts == part).any()]
     if not empty:
         return
     hints: dict[str, str] = {
