@@ -74,6 +74,11 @@ class Settings(BaseModel):
     test_size: float = _setting(0.2, "Split", "Share of the rows held out for the test part.", gt=0, lt=0.9)
     valid_size: float = _setting(0.1, "Split", "Share of the rows held out for validation.", gt=0, lt=0.9)
 
+    window: int = _setting(
+        1, "Table", "Learn from so many rows in time: each column also as it was 1, 2, … rows before.", ge=1, le=1000
+    )
+    stride: int = _setting(1, "Table", "Of the windows, learn from every so-many-th.", ge=1, le=100_000)
+
     kernel_size: int = _setting(5, "Network", "K: slots of a receptive field, centre included.", ge=2, le=512)
     channels: int = _setting(16, "Network", "Channels of each convolution layer.", ge=1, le=4096)
     layers: int = _setting(1, "Network", "Convolution layers.", ge=1, le=32)

@@ -23,6 +23,7 @@ from rfconv_cli.table.reader import how_read, read_with_fingerprint, shown
 from rfconv_cli.table.schema import drop_missing_target
 from rfconv_cli.table.split import SplitPlan, group_codes
 from rfconv_cli.table.target import with_month
+from rfconv_cli.table.windows import lagged, series, windows_of
 from rfconv_cli.weights import load_model
 
 
@@ -44,28 +45,28 @@ def evaluate_stored(run: Run) -> dict[str, Any]:
 def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     """Scores on a table, and notices. The very table the run learned from is scored on its test rows alone."""
     table, identity, notices = _opened(data, run)
-    stood, name = np.arange(table.num_rows), shown(data)
-    is_own = identity == run.document.get("table", {}).get("sha256")
-    if is_own and run.document.get("test_table"):
-        notices.append(f"{name} is the table this run learned from, every row of it: these scores flatter")
-    elif is_own:
-        held_out = _test_rows(run)["row"]
-        table, stood = table.take(held_out), np.asarray(held_out.to_numpy(), np.int64)
-        notices.append(f"{name} is the table this run learned from: scored on its {len(held_out)} test rows only")
-    target = run.schema.target
+    name, target = shown(data), run.schema.target
     if target.name not in table.column_names:
         raise DataError(
             f"{name} has no column {target.name!r} to score the predictions against",
             hint=f"rfconv predict {name} predicts without it",
             code="target_not_found",
         )
-    kept, rows = drop_missing_target(table, target.name)
-    if dropped := table.num_rows - len(rows):
+    x, rows = _inputs(run, table)
+    is_own = identity == run.document.get("table", {}).get("sha256")
+    if is_own and run.document.get("test_table"):
+        notices.append(f"{name} is the table this run learned from, every row of it: these scores flatter")
+    elif is_own:
+        held_out = np.isin(rows, _test_rows(run)["row"].to_numpy())
+        x, rows = x[held_out], rows[held_out]
+        notices.append(f"{name} is the table this run learned from: scored on its {len(rows)} test rows only")
+    known = np.isin(rows, drop_missing_target(table, target.name)[1])
+    if dropped := int((~known).sum()):
         notices.append(f"{dropped} rows without a value of {target.name} left out")
-    truth = encode_target(kept, target)
-    predicted = _predict(run, kept, stood[rows])
-    if len(truth) == 0:
+    if not known.any():
         raise DataError(f"{name} has no row to score", hint=f"fill in {target.name}", code="no_rows")
+    kept = table.take(pa.array(rows[known]))
+    truth, predicted = encode_target(kept, target), _predict(run, x[known])
     groups = _groups_as_learned(run, kept)
     metrics = {
         "test": score(truth, predicted, _resamples(run, len(truth), groups)),
@@ -76,11 +77,16 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def predict_table(run: Run, data: Path, ids: Sequence[str] = ()) -> tuple[pa.Table, list[str]]:
-    """Predictions for every row of a table, with its columns `ids` beside them, and notices."""
+    """Predictions for every row of a table, with its columns `ids` beside them, and notices.
+
+    Of a run that learned from windows: for every row with enough rows before it.
+    """
     table, _, notices = _opened(data, run)
-    rows = np.arange(table.num_rows, dtype=np.int64)
-    predictions = predictions_table(rows, _predict(run, table, rows), run.schema.target)
-    return with_ids(predictions, table, ids), notices
+    x, rows = _inputs(run, table)
+    if short := table.num_rows - len(rows):
+        notices.append(f"{short} rows have fewer than {run.schema.window - 1} rows before them and get no prediction")
+    predictions = predictions_table(rows, _predict(run, x), run.schema.target)
+    return with_ids(predictions, table.take(pa.array(rows)), ids), notices
 
 
 def _opened(data: Path, run: Run) -> tuple[pa.Table, str, list[str]]:
@@ -91,10 +97,19 @@ def _opened(data: Path, run: Run) -> tuple[pa.Table, str, list[str]]:
     return table, identity, [*notices, *([said] if said else []), *_ignored(table, run)]
 
 
-def _predict(run: Run, table: pa.Table, rows: NDArray[np.int64]) -> NDArray[Any]:
+def _inputs(run: Run, table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What the model eats, (predictions, N) float64, and the row that each prediction is for."""
+    x = encode_features(table, run.schema)
+    if run.schema.window == 1:
+        return x, np.arange(table.num_rows, dtype=np.int64)
+    ordered, apart, _ = series(table, run.settings.time, run.settings.group)
+    windows = windows_of(ordered, apart, np.ones(table.num_rows, np.bool_), run.schema.window, 1)
+    return lagged(x, windows), windows[:, -1]
+
+
+def _predict(run: Run, x: NDArray[np.float64]) -> NDArray[Any]:
     torch.set_num_threads(threads_for(run.settings, len(run.schema.names)))
-    model = load_model(run)
-    return model.predict(encode_features(table, run.schema, rows))
+    return load_model(run).predict(x)
 
 
 def _ignored(table: pa.Table, run: Run) -> list[str]:

@@ -59,7 +59,7 @@ def _part(prepared: Prepared, part: str) -> dict[str, Any]:
 
 def _findings(table: pa.Table, prepared: Prepared) -> list[Finding]:
     schema = prepared.schema
-    own = [i for i, feature in enumerate(schema.features) if feature.of is None]
+    own = [i for i, feature in enumerate(schema.features) if feature.is_own]
     whole = {feature.name: feature.dtype == "integer" for feature in schema.features}
     return [
         *_rare_classes(prepared),
@@ -85,7 +85,7 @@ def _rare_classes(prepared: Prepared) -> list[Finding]:
 def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
     """Columns that would be learned from, and columns of text, that tell nearly all of the target alone."""
     used = set(prepared.schema.columns)
-    own = [i for i, feature in enumerate(prepared.schema.features) if feature.of is None]
+    own = [i for i, feature in enumerate(prepared.schema.features) if feature.is_own]
     texts = _texts(table, prepared)
     names = [*(prepared.schema.names[i] for i in own), *texts]
     seen = prepared.is_in("train", "valid")  # the test rows may lie in another table

@@ -15,9 +15,10 @@ from rfconv_cli.table.encode import encode_features, encode_target
 from rfconv_cli.table.mixed import refuse_mixed
 from rfconv_cli.table.reader import how_read
 from rfconv_cli.table.schema import Schema, drop_missing_target, freeze_features, require_roles
-from rfconv_cli.table.select import not_chosen
+from rfconv_cli.table.select import not_chosen, quoted
 from rfconv_cli.table.split import PARTS, SplitPlan, assign_parts, group_codes, plan_split
 from rfconv_cli.table.target import freeze_target, with_month
+from rfconv_cli.table.windows import carried_back, lagged, series, windows_of, with_lags
 
 Notice = Callable[[str], None]
 
@@ -85,8 +86,15 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice, te
         derivation=Derivation(settings.category, settings.most_categories, settings.missing),
     )
     prepared = Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, group_codes(kept, plan))
+    pieces = [(prepared, table)]
     if test is not None:
-        prepared = _with_test(prepared, test)
+        test = with_month(test, target)[0]
+        pieces.append((_test_part(prepared, test), test))
+    if settings.window > 1:
+        notice(f"windows of {settings.window} rows by {series(table, settings.time, settings.group)[2]}")
+        pieces = [(windowed(piece, whole, settings), whole) for piece, whole in pieces]
+    prepared = _joined([piece for piece, _ in pieces])
+    _require_parts(prepared)
     _say_what_was_done(prepared, table.num_rows - len(rows), settings, notice)
     notice(plan.sentence)
     notice(_sizes(prepared))
@@ -117,10 +125,10 @@ def _planned(table: pa.Table, settings: Settings, test: pa.Table | None) -> Spli
     return replace(plan, sentence=f"the rows of --test-data are the test part; of the others, {how}")
 
 
-def _with_test(prepared: Prepared, test: pa.Table) -> Prepared:
-    """With the rows of another table as its test part; their numbers are those in that table. Raises DataError."""
+def _test_part(prepared: Prepared, test: pa.Table) -> Prepared:
+    """The rows of another table, all of them "test"; their groups are none of `prepared`'s. Raises DataError."""
     target = prepared.schema.target
-    kept, rows = drop_missing_target(with_month(test, target.name)[0], target.name)
+    kept, rows = drop_missing_target(test, target.name)
     if not len(rows):
         raise DataError(
             f"the test table has no row with a value of {target.name!r}", hint=f"fill in {target.name}", code="no_rows"
@@ -135,16 +143,71 @@ def _with_test(prepared: Prepared, test: pa.Table) -> Prepared:
                 code="column_not_found",
             )
         theirs = np.asarray(group_codes(kept, prepared.plan), np.int64)
-        groups = np.concatenate([groups, theirs - theirs.min() + groups.max() + 1])
+        groups = theirs - theirs.min() + groups.max() + 1
+    x, y = encode_features(kept, prepared.schema, rows), encode_target(kept, target)
+    return Prepared(prepared.schema, x, y, rows, np.full(len(rows), "test", "<U5"), prepared.plan, groups)
+
+
+def windowed(prepared: Prepared, table: pa.Table, settings: Settings) -> Prepared:
+    """Windows in place of rows: of the rows of one part and series, each for the target of its last row.
+
+    table: the one that `prepared` is of, with its rows without a target. Raises DataError.
+    """
+    ordered, apart, _ = series(table, settings.time, settings.group)
+    known = np.zeros(table.num_rows, np.bool_)
+    known[prepared.rows] = True
+    parts = np.zeros(table.num_rows, "<U5")
+    parts[prepared.rows] = prepared.parts
+    in_time = carried_back(parts[ordered], known[ordered])
+    apart = apart * (len(PARTS) + 1) + np.unique(in_time, return_inverse=True)[1]
+    windows = windows_of(ordered, apart, known, settings.window, settings.stride)
+    kept = np.searchsorted(prepared.rows, windows[:, -1])
     return Prepared(
-        prepared.schema,
-        np.concatenate([prepared.x, encode_features(kept, prepared.schema, rows)]),
-        np.concatenate([prepared.y, encode_target(kept, target)]),
-        np.concatenate([prepared.rows, rows]),
-        np.concatenate([prepared.parts, np.full(len(rows), "test", "<U5")]),
+        with_lags(prepared.schema, settings.window, table.column_names),
+        lagged(encode_features(table, prepared.schema), windows),
+        prepared.y[kept],
+        prepared.rows[kept],
+        prepared.parts[kept],
         prepared.plan,
-        groups,
+        None if prepared.groups is None else prepared.groups[kept],
     )
+
+
+def _joined(pieces: list[Prepared]) -> Prepared:
+    """The rows of all of them, one after the other."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        return first
+    groups = [piece.groups for piece in pieces if piece.groups is not None]
+    return replace(
+        first,
+        x=np.concatenate([piece.x for piece in pieces]),
+        y=np.concatenate([piece.y for piece in pieces]),
+        rows=np.concatenate([piece.rows for piece in pieces]),
+        parts=np.concatenate([piece.parts for piece in pieces]),
+        groups=np.concatenate(groups) if groups else None,
+    )
+
+
+def _require_parts(prepared: Prepared) -> None:
+    """Windows may leave parts without rows, or classes without rows to learn from."""
+    window, target = prepared.schema.window, prepared.schema.target
+    hint = f"a --window of fewer than {window} rows, or a split into whole blocks, such as --time COLUMN"
+    for part in PARTS:
+        if not prepared.is_in(part).any():
+            raise DataError(
+                f"no window of {window} rows fits into the {part} part ({prepared.plan.sentence})",
+                hint=hint,
+                code="too_few_rows",
+            )
+    learned = np.unique(prepared.y[prepared.is_in("train")])
+    if target.classes and (absent := np.setdiff1d(prepared.y, learned)).size:
+        raise DataError(
+            f"no window of {window} rows in the train part ends in the classes "
+            f"{quoted([target.classes[int(code)] for code in absent], 5)} ({prepared.plan.sentence})",
+            hint=hint,
+            code="class_missing_in_part",
+        )
 
 
 def _sizes(prepared: Prepared) -> str:
@@ -176,7 +239,7 @@ def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, not
         notice(f"left out, {reason}: {_listed(names)}")
     for column, values in _made(prepared.schema).items():
         notice(f"{column} as categories: {_listed(values)}")
-    gaps = np.isnan(prepared.x)
+    gaps = np.isnan(prepared.x[:, [not feature.lag for feature in prepared.schema.features]])
     if gaps.any():
         columns = int(gaps.any(axis=0).sum())
         of_them = "1 column" if columns == 1 else f"{columns} columns"

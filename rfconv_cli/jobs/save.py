@@ -81,7 +81,7 @@ def _splits(prepared: Prepared) -> pa.Table:
 
 def _columns(schema: Schema) -> list[dict[str, Any]]:
     return [
-        {"id": i, "name": feature.name, "source": feature.column, "lag": 0, "dtype": feature.dtype}
+        {"id": i, "name": feature.name, "source": feature.column, "lag": feature.lag, "dtype": feature.dtype}
         for i, feature in enumerate(schema.features)
     ]
 

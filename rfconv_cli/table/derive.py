@@ -71,7 +71,7 @@ def category_features(name: str, column: pa.ChunkedArray, most: int, taken: Cont
         values = values[1:]
     gaps = column.null_count / len(column)
     return [
-        Feature(_free(f"{name}={_said(value)}", taken), "category", 0.0, 1.0, gaps, of=name, value=value)
+        Feature(free_name(f"{name}={_said(value)}", taken), "category", 0.0, 1.0, gaps, of=name, value=value)
         for value in values
     ]
 
@@ -84,7 +84,7 @@ def gap_features(columns: Sequence[tuple[str, pa.ChunkedArray]], taken: Containe
         pattern = np.packbits(gone).tobytes()
         if _fewest(len(gone)) <= gone.sum() <= len(gone) - _fewest(len(gone)) and pattern not in seen:
             seen.add(pattern)
-            found.append(Feature(_free(f"{name}@missing", taken), "missing", 0.0, 1.0, 0.0, of=name))
+            found.append(Feature(free_name(f"{name}@missing", taken), "missing", 0.0, 1.0, 0.0, of=name))
     return found
 
 
@@ -112,7 +112,8 @@ def _said(value: Label | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with marks behind it until it is none of `taken`."""
     while name in taken:
         name += "'"
     return name

@@ -22,15 +22,18 @@ Floats = NDArray[np.float64]
 def encode_features(table: pa.Table, schema: Schema, rows: NDArray[np.int64] | None = None) -> Floats:
     """(rows, N) float64 in the schema's order, NaN where missing. Columns are found by name; others are ignored.
 
+    Features of earlier rows are left out: `windows.lagged` makes them of the others.
+
     rows: where each row stood in the file, for messages; None: as here.
     Integers, floats and booleans stand in for each other; a column without any value is all NaN.
     Raises DataError: columns_missing, text_in_numeric, infinite_values.
     """
     _require_columns(table, schema)
-    encoded = np.empty((table.num_rows, len(schema.features)))
-    for i, feature in enumerate(schema.features):
+    now = [feature for feature in schema.features if not feature.lag]
+    encoded = np.empty((table.num_rows, len(now)))
+    for i, feature in enumerate(now):
         column = table.column(feature.column)
-        encoded[:, i] = _numbers_of(column, feature.name, rows) if feature.of is None else derived(feature, column)
+        encoded[:, i] = _numbers_of(column, feature.name, rows) if feature.is_own else derived(feature, column)
     return encoded
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 SCHEMA_FORMAT = "rfconv.schema"
 SCHEMA_VERSION = 1
+_MOST_LAGS = 1000
 
 Dtype = Literal["float", "integer", "boolean", "category", "missing"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -18,7 +19,8 @@ Label = str | int | bool | float
 class Feature:
     """A column that is learned from. minimum, maximum over the values present; missing: share of the rows, 0 to 1.
 
-    of: the table's column that a "category" or "missing" feature is made of; value: the one that the category means.
+    of: the table's column, where that has another name; value: the one that a "category" means; lag: how many rows
+    before the predicted one it is taken from.
     """
 
     name: str
@@ -28,6 +30,12 @@ class Feature:
     missing: float
     of: str | None = None
     value: Label | None = None
+    lag: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a column of numbers as it stands in the table: not made of one, and of the predicted row."""
+        return self.dtype not in ("category", "missing") and not self.lag
 
     @property
     def column(self) -> str:
@@ -58,6 +66,11 @@ class Schema:
         return tuple(feature.name for feature in self.features)
 
     @property
+    def window(self) -> int:
+        """Rows that a prediction is made from."""
+        return 1 + max(feature.lag for feature in self.features)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The table's columns that the features are read from, in table order."""
         return tuple(dict.fromkeys(feature.column for feature in self.features))
@@ -69,7 +82,8 @@ class Schema:
             "format_version": SCHEMA_VERSION,
             "target": {"name": self.target.name, "task": self.target.task, "classes": list(self.target.classes)},
             "features": [
-                {key: value for key, value in asdict(feature).items() if value is not None} for feature in self.features
+                {key: value for key, value in asdict(feature).items() if value is not None and (key != "lag" or value)}
+                for feature in self.features
             ],
             "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
         }
@@ -120,12 +134,15 @@ def _feature(item: Any) -> Feature:
     )
     if low > high or not 0 <= gaps <= 1:
         raise ValueError(f"schema feature {name!r}: minimum above maximum, or a missing rate outside 0 to 1")
-    of, value = fields.get("of"), fields.get("value")
-    if (dtype in ("category", "missing")) != isinstance(of, str) or (dtype == "category") != (value is not None):
+    of, value, lag = fields.get("of"), fields.get("value"), fields.get("lag", 0)
+    if type(lag) is not int or not 0 <= lag < _MOST_LAGS:
+        raise ValueError(f"schema feature {name!r} lag: {lag!r}")
+    made = dtype in ("category", "missing") or lag > 0
+    if made != isinstance(of, str) or (dtype == "category") != (value is not None):
         raise ValueError(f"schema feature {name!r}: not what a {dtype} is made of")
     if value is not None and not _is_label(value):
         raise ValueError(f"schema feature {name!r} value: {value!r}")
-    return Feature(name, dtype, low, high, gaps, of, value)
+    return Feature(name, dtype, low, high, gaps, of, value, lag)
 
 
 def _left_out(item: Any) -> tuple[str, str]:

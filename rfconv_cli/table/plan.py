@@ -76,8 +76,9 @@ def days(table: pa.Table, name: str) -> NDArray[np.datetime64]:
 def order(table: pa.Table, name: str) -> NDArray[np.generic]:
     """(rows,) values that sort by time: int64 for dates and timestamps, float64 or int64 for numbers.
 
-    Raises DataError: no_time_column for text, booleans, times of day and durations, missing_group.
+    Raises DataError: no_time_column for text, booleans, times of day and durations, missing_group, column_not_found.
     """
+    _require_column(table, name)
     column = table.column(name)
     refuse_gaps(column, name)
     if kinds.is_calendar(column.type):
@@ -87,6 +88,14 @@ def order(table: pa.Table, name: str) -> NDArray[np.generic]:
     if kinds.is_number(column.type) and not pt.is_boolean(column.type):
         return kinds.floats(column)
     raise _no_dates(name, f"column {name!r} gives no order in time: it is {column.type}")
+
+
+def group_codes_of(table: pa.Table, name: str) -> NDArray[np.int64]:
+    """(rows,) int64 code of the row's value. Raises DataError: column_not_found, missing_group."""
+    _require_column(table, name)
+    column = table.column(name)
+    refuse_gaps(column, name)
+    return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
 
 
 def _refuse_conflicts(group: str | None, time: str | None, split_by: str | None, split_column: str | None) -> None:

@@ -72,7 +72,7 @@ def freeze_features(
     refused = {**not_chosen(names, features, exclude), **roles}
     asked = asked_categories(table, [name for name in names if name not in refused], derivation)
     found, left_out = _found(table, names, refused, frozenset(features), asked, derivation)
-    numbers = [feature for each in found.values() for feature in each if feature.of is None]
+    numbers = [feature for each in found.values() for feature in each if feature.is_own]
     _refuse_infinite(numbers)
     for constant in (feature.name for feature in numbers if feature.minimum == feature.maximum):
         del found[constant]

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rfconv_cli.errors import DataError, UsageError
-from rfconv_cli.table.plan import Kind, SplitPlan, Unit, blocks, days, order, plan_split, refuse_gaps
+from rfconv_cli.table.plan import Kind, SplitPlan, Unit, blocks, days, group_codes_of, order, plan_split, refuse_gaps
 from rfconv_cli.table.select import quoted
 
 __all__ = ["PARTS", "Kind", "SplitPlan", "Unit", "assign_parts", "group_codes", "plan_split", "split_rows"]
@@ -129,9 +129,7 @@ def group_codes(table: pa.Table, plan: SplitPlan) -> Codes | None:
     if plan.kind == "calendar":
         assert plan.unit is not None
         return blocks(days(table, name), plan.unit)
-    column = table.column(name)
-    refuse_gaps(column, name)
-    return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
+    return group_codes_of(table, name)
 
 
 def _by_draw(
