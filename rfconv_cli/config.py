@@ -74,6 +74,12 @@ class Settings(BaseModel):
     test_size: float = _setting(0.2, "Split", "Share of the rows held out for the test part.", gt=0, lt=0.9)
     valid_size: float = _setting(0.1, "Split", "Share of the rows held out for validation.", gt=0, lt=0.9)
 
+    weight: str | None = _setting(
+        None, "Table", "This column says what a row counts in the training loss: a number, 0 or more."
+    )
+    class_weight: Literal["none", "balanced"] = _setting(
+        "none", "Table", "All rows count alike in the training loss, or all classes together do."
+    )
     window: int = _setting(
         1, "Table", "Learn from so many rows in time: each column also as it was 1, 2, … rows before.", ge=1, le=1000
     )

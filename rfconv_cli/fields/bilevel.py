@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 Params = dict[str, Tensor]
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]  # x, y, and the rows' weights where they have any
 Loss = Callable[[Params, Params, Batch], Tensor]
 Gradients = tuple[Tensor, Params, Params]
 

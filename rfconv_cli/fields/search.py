@@ -25,17 +25,26 @@ Step = Callable[[Loss, Params, Params, Batch, Batch], Gradients]
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: x (rows, N) float32; y (rows,) int64 class codes, or float32 standardised values."""
+    """Encoded rows: x (rows, N) float32; y (rows,) int64 class codes, or float32 standardised values.
+
+    weight: (rows,) float32, what each row's loss counts; None: all the same.
+    """
 
     x: Tensor
     y: Tensor
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, index: Tensor) -> "Rows":
-        """The rows at `index` (int64)."""
-        return Rows(self.x[index], self.y[index])
+        """The rows at `index` (int64, or a mask)."""
+        return Rows(*(part[index] for part in self.parts))
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """x, y, and the weights where there are any."""
+        return (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,7 @@ def batches(rows: Rows, size: int, generator: torch.Generator) -> Iterator[Batch
     while True:
         for index in torch.randperm(len(rows), generator=generator).split(size):
             if len(index) == size:
-                yield rows.x[index], rows.y[index]
+                yield rows.take(index).parts
 
 
 def _halves(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:

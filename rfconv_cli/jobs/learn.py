@@ -27,7 +27,7 @@ from rfconv_cli.judge.metrics import Resamples
 from rfconv_cli.judge.repeated import repeat_on_halves
 from rfconv_cli.network.contest import GIVEN, Found, find_fields
 from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
-from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs
+from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs, row_weights
 from rfconv_cli.network.learn import Problem, fit_settings, threads_for
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
@@ -114,7 +114,14 @@ def _fit_and_judge(
     torch.set_num_threads(threads_for(settings, len(prepared.schema.names)))
     train, seen, test = prepared.is_in("train"), prepared.is_in("train", "valid"), prepared.is_in("test")
     encoding = Encoding.fit(prepared.schema.names, prepared.x[train], prepared.y[train], settings)
-    problem = encoding.problem(prepared.x[seen], prepared.y[seen], prepared.parts[seen] == "valid", prepared.outputs)
+    weights = row_weights(prepared.y, train, prepared.weight, settings)
+    problem = encoding.problem(
+        prepared.x[seen],
+        prepared.y[seen],
+        prepared.parts[seen] == "valid",
+        prepared.outputs,
+        None if weights is None else weights[seen],
+    )
     if prepared.groups is not None:
         valid_groups, train_groups = (prepared.groups[prepared.is_in(part)] for part in ("valid", "train"))
         problem = replace(problem, valid_groups=valid_groups, train_groups=train_groups)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import DataError, UsageError
+from rfconv_cli.table import kinds
 from rfconv_cli.table.derive import Derivation
 from rfconv_cli.table.encode import encode_features, encode_target
 from rfconv_cli.table.mixed import refuse_mixed
@@ -29,7 +30,8 @@ class Prepared:
 
     x: (rows, N) float64 in the schema's order, NaN where missing; y: (rows,) int64 class codes or float64 values;
     rows: (rows,) int64, where each stood in the table; parts: (rows,) "train", "valid" or "test", as `plan` says;
-    groups: (rows,) int64 codes of the rows that were kept together, or None.
+    groups: (rows,) int64 codes of the rows that were kept together, or None; weight: (rows,) float64, what each row
+    counts in the loss, or None.
     """
 
     schema: Schema
@@ -39,6 +41,7 @@ class Prepared:
     parts: NDArray[np.str_]
     plan: SplitPlan
     groups: NDArray[np.int64] | None
+    weight: NDArray[np.float64] | None = None
 
     @property
     def outputs(self) -> int:
@@ -85,7 +88,8 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice, te
         roles=_roles(settings),
         derivation=Derivation(settings.category, settings.most_categories, settings.missing),
     )
-    prepared = Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, group_codes(kept, plan))
+    groups, weight = group_codes(kept, plan), _weights(kept, settings.weight)
+    prepared = Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, groups, weight)
     pieces = [(prepared, table)]
     if test is not None:
         test = with_month(test, target)[0]
@@ -145,7 +149,8 @@ def _test_part(prepared: Prepared, test: pa.Table) -> Prepared:
         theirs = np.asarray(group_codes(kept, prepared.plan), np.int64)
         groups = theirs - theirs.min() + groups.max() + 1
     x, y = encode_features(kept, prepared.schema, rows), encode_target(kept, target)
-    return Prepared(prepared.schema, x, y, rows, np.full(len(rows), "test", "<U5"), prepared.plan, groups)
+    weight = None if prepared.weight is None else np.ones(len(rows))  # the test rows are not learned from
+    return Prepared(prepared.schema, x, y, rows, np.full(len(rows), "test", "<U5"), prepared.plan, groups, weight)
 
 
 def windowed(prepared: Prepared, table: pa.Table, settings: Settings) -> Prepared:
@@ -170,6 +175,7 @@ def windowed(prepared: Prepared, table: pa.Table, settings: Settings) -> Prepare
         prepared.parts[kept],
         prepared.plan,
         None if prepared.groups is None else prepared.groups[kept],
+        None if prepared.weight is None else prepared.weight[kept],
     )
 
 
@@ -179,6 +185,7 @@ def _joined(pieces: list[Prepared]) -> Prepared:
     if len(pieces) == 1:
         return first
     groups = [piece.groups for piece in pieces if piece.groups is not None]
+    weights = [piece.weight for piece in pieces if piece.weight is not None]
     return replace(
         first,
         x=np.concatenate([piece.x for piece in pieces]),
@@ -186,6 +193,7 @@ def _joined(pieces: list[Prepared]) -> Prepared:
         rows=np.concatenate([piece.rows for piece in pieces]),
         parts=np.concatenate([piece.parts for piece in pieces]),
         groups=np.concatenate(groups) if groups else None,
+        weight=np.concatenate(weights) if weights else None,
     )
 
 
@@ -210,6 +218,21 @@ def _require_parts(prepared: Prepared) -> None:
         )
 
 
+def _weights(table: pa.Table, name: str | None) -> NDArray[np.float64] | None:
+    """(rows,) the numbers of the column of weights. Raises DataError bad_weight."""
+    if name is None:
+        return None
+    column = table.column(name)
+    weights = kinds.floats(column) if kinds.is_number(column.type) else np.full(len(column), np.nan)
+    if not ((weights >= 0) & np.isfinite(weights)).all() or not weights.any():
+        raise DataError(
+            f"column {name!r} does not say what each row counts: that takes a number, 0 or more, in every row",
+            hint="correct the column, or drop --weight",
+            code="bad_weight",
+        )
+    return weights
+
+
 def _sizes(prepared: Prepared) -> str:
     """Rows of each part, and how many of each class stand there."""
     classes = len(prepared.schema.target.classes)
@@ -223,7 +246,12 @@ def _sizes(prepared: Prepared) -> str:
 
 
 def _roles(settings: Settings) -> dict[str, str]:
-    given = {"group": settings.group, "time": settings.time, "split": settings.split_column}
+    given = {
+        "group": settings.group,
+        "time": settings.time,
+        "split": settings.split_column,
+        "weight": settings.weight,
+    }
     return {column: role for role, column in given.items() if column}
 
 

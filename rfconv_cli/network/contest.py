@@ -117,4 +117,4 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _valid_losses(trained: Trained, problem: Problem) -> NDArray[np.float64]:
-    return np.asarray(row_losses(predict(trained.network, problem.valid.x), problem.valid.y).double().numpy())
+    return np.asarray(row_losses(predict(trained.network, problem.valid.x), problem.valid).double().numpy())

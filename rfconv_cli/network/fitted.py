@@ -54,12 +54,13 @@ class Encoding:
             return torch.from_numpy(np.asarray(y, np.int64))
         return torch.from_numpy(((y - self.target_mean) / self.target_scale).astype(np.float32))
 
-    def problem(self, x: Floats, y: NDArray[Any], valid: NDArray[np.bool_], outputs: int) -> Problem:
-        """Training and validation rows as tensors. valid: (rows,) mask of the validation rows."""
-        encoded = Rows(self.encode_x(x), self.encode_y(y))
-        held_out = torch.from_numpy(valid)
-        train = Rows(encoded.x[~held_out], encoded.y[~held_out])
-        return Problem(tuple(sorted(self.names)), train, Rows(encoded.x[held_out], encoded.y[held_out]), outputs)
+    def problem(
+        self, x: Floats, y: NDArray[Any], valid: NDArray[np.bool_], outputs: int, weight: Floats | None = None
+    ) -> Problem:
+        """Training and validation rows as tensors. valid: (rows,) mask of the validation rows; weight: (rows,)."""
+        weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
+        rows, held_out = Rows(self.encode_x(x), self.encode_y(y), weights), torch.from_numpy(valid)
+        return Problem(tuple(sorted(self.names)), rows.take(~held_out), rows.take(held_out), outputs)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,21 @@ class FittedModel:
     def predict(self, x: Floats) -> NDArray[np.float32] | Floats:
         """(rows, N) float64 in table order → (rows, classes) float32 probabilities, or (rows,) float64 values."""
         return decode_outputs(predict(self.network, self.encoding.encode_x(x)), self.encoding, self.outputs)
+
+
+def row_weights(y: NDArray[Any], train: NDArray[np.bool_], given: Floats | None, settings: Settings) -> Floats | None:
+    """(rows,) what each row counts in the loss, on average 1 in the training rows; None: all the same.
+
+    given: as the user weighs them. "balanced": what is given, times what makes all classes count alike.
+    """
+    if settings.class_weight == "balanced" and y.dtype.kind != "f":
+        base = np.ones(len(y)) if given is None else given
+        of_class = np.bincount(y[train], base[train], minlength=int(y.max()) + 1)
+        given = base / np.where(of_class > 0, of_class, np.inf)[y]
+    if given is None:
+        return None
+    mean = float(given[train].mean())
+    return given / mean if mean > 0 else np.ones(len(y))
 
 
 def decode_outputs(raw: Tensor, encoding: Encoding, outputs: int) -> NDArray[np.float32] | Floats:

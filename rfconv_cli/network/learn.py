@@ -49,8 +49,8 @@ class Problem:
 
     def together(self) -> "Problem":
         """The same with the validation rows among the training rows."""
-        x, y = (torch.cat(parts) for parts in ((self.train.x, self.valid.x), (self.train.y, self.valid.y)))
-        return replace(self, train=Rows(x, y), train_groups=None)
+        parts = (torch.cat(both) for both in zip(self.train.parts, self.valid.parts, strict=True))
+        return replace(self, train=Rows(*parts), train_groups=None)
 
 
 def generator_for(seed: int, purpose: str) -> torch.Generator:
@@ -97,8 +97,8 @@ def search_fields(problem: Problem, settings: Settings, progress: Progress) -> t
     weights, logits = split_parameters(network)
 
     def loss(weights: Params, logits: Params, batch: Batch) -> Tensor:
-        x, y = batch
-        return loss_value(functional_call(network, {**weights, **logits}, (x,)), y)
+        x, *known = batch
+        return loss_value(functional_call(network, {**weights, **logits}, (x,)), *known)
 
     def begin(step: int) -> None:
         begin_step(network, step, settings, noise)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.search import Rows
 from rfconv_cli.network.learn import Problem, entropy, trains_again
 from rfconv_cli.network.train import Trained
 from rfconv_cli.table.split import split_rows
@@ -51,8 +50,8 @@ def _splits(problem: Problem, settings: Settings) -> Iterator[Problem]:
         mask = torch.from_numpy(held)
         yield Problem(
             problem.names,
-            Rows(together.x[~mask], together.y[~mask]),
-            Rows(together.x[mask], together.y[mask]),
+            together.take(~mask),
+            together.take(mask),
             problem.outputs,
             valid_groups=groups[held],
             train_groups=groups[~held],

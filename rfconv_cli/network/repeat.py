@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.search import Progress, Rows, resolved
+from rfconv_cli.fields.search import Progress, resolved
 from rfconv_cli.network.contest import SEARCHED, find_fields
 from rfconv_cli.network.learn import Problem, entropy
 from rfconv_cli.network.side_by_side import Packed, in_processes, packed, processes_for, unpacked
@@ -53,7 +53,7 @@ def with_shuffled_target(problem: Problem, settings: Settings) -> Problem:
     """The same columns, the targets of the training rows in a random order: what is found then is found in noise."""
     rng = np.random.default_rng(entropy(settings.seed, "shuffled target"))
     order = torch.from_numpy(rng.permutation(len(problem.train)))
-    return replace(problem, train=Rows(problem.train.x, problem.train.y[order]))
+    return replace(problem, train=replace(problem.train, y=problem.train.y[order]))
 
 
 def _half(problem: Problem, number: int, seed: int) -> torch.Tensor:

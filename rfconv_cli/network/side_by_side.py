@@ -72,15 +72,16 @@ def in_processes(work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], coun
 
 def packed(problem: Problem) -> Packed:
     """Rows of a problem in a form that travels to another process; its groups stay behind."""
-    arrays = tuple(part.numpy() for rows in (problem.train, problem.valid) for part in (rows.x, rows.y))
+    arrays = tuple(part.numpy() for rows in (problem.train, problem.valid) for part in rows.parts)
     return problem.names, problem.outputs, arrays
 
 
 def unpacked(sent: Packed) -> Problem:
     """The problem that was `packed`."""
     names, outputs, arrays = sent
-    train_x, train_y, valid_x, valid_y = (torch.from_numpy(array) for array in arrays)
-    return Problem(names, Rows(train_x, train_y), Rows(valid_x, valid_y), outputs)
+    parts = [torch.from_numpy(array) for array in arrays]
+    middle = len(parts) // 2
+    return Problem(names, Rows(*parts[:middle]), Rows(*parts[middle:]), outputs)
 
 
 def _alone(work: Callable[..., _R], task: tuple[Any, ...]) -> _R:

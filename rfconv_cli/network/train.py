@@ -48,12 +48,15 @@ class Trained:
         return 1 + [epoch.valid_loss for epoch in self.history].index(self.valid_loss)
 
 
-def loss_value(outputs: Tensor, y: Tensor) -> Tensor:
+def loss_value(outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
     """The mean of the heads' own losses, so that each learns by itself. outputs (batch, heads, outputs) → scalar.
 
-    Cross-entropy for int64 class codes, squared error for float32 values.
+    Cross-entropy for int64 class codes, squared error for float32 values. weight: (batch,) what each row's counts.
     """
     heads = outputs.shape[1]
+    if weight is not None:
+        each = torch.stack([_losses(outputs[:, head], y) for head in range(heads)])
+        return (each.mean(dim=0) * weight).mean()
     if y.is_floating_point():
         return F.mse_loss(outputs.squeeze(2), y.unsqueeze(1).expand(-1, heads))
     return F.cross_entropy(outputs.flatten(0, 1), y.repeat_interleave(heads))
@@ -69,8 +72,14 @@ def combined(outputs: Tensor) -> Tensor:
     return torch.log_softmax(outputs, dim=2).logsumexp(dim=1) - math.log(outputs.shape[1])
 
 
-def row_losses(predicted: Tensor, y: Tensor) -> Tensor:
-    """The loss of each row: cross-entropy or squared error. predicted: (rows, outputs) of `predict` → (rows,)."""
+def row_losses(predicted: Tensor, rows: Rows) -> Tensor:
+    """The loss of each row, times its weight. predicted: (rows, outputs) of `predict` → (rows,)."""
+    each = _losses(predicted, rows.y)
+    return each if rows.weight is None else each * rows.weight
+
+
+def _losses(predicted: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy or squared error of each row."""
     if y.is_floating_point():
         return (predicted[:, 0] - y).square()
     return F.cross_entropy(predicted, y, reduction="none")
@@ -145,7 +154,8 @@ def _epochs(
         network.train()
         total = 0.0
         for index in torch.randperm(len(train), generator=generator).split(size)[:steps]:
-            loss = loss_value(network(train.x[index]), train.y[index])
+            x, *known = train.take(index).parts
+            loss = loss_value(network(x), *known)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -182,7 +192,7 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def _valid_loss(network: nn.Module, valid: Rows) -> float:
-    loss = float(row_losses(predict(network, valid.x), valid.y).mean())
+    loss = float(row_losses(predict(network, valid.x), valid).mean())
     if not math.isfinite(loss):
         raise _diverged()
     return loss

@@ -62,14 +62,26 @@ def test_the_loss_of_classes_is_the_mean_negative_log_probability():
     powers = np.exp(outputs.double().numpy())
     chances = (powers / powers.sum(1, keepdims=True))[np.arange(7), y.numpy()]
     assert float(loss_value(outputs.unsqueeze(1), y)) == pytest.approx(-np.log(chances).mean(), rel=1e-5)
-    torch.testing.assert_close(row_losses(outputs, y).double(), torch.from_numpy(-np.log(chances)))
+    torch.testing.assert_close(row_losses(outputs, Rows(outputs, y)).double(), torch.from_numpy(-np.log(chances)))
 
 
 def test_the_loss_of_values_is_the_mean_squared_error():
     outputs, y = torch.randn(7, 1, generator=generator()), torch.randn(7, generator=generator(1))
     squares = (outputs.numpy()[:, 0] - y.numpy()) ** 2
     assert float(loss_value(outputs.unsqueeze(1), y)) == pytest.approx(float(np.mean(squares)))
-    assert row_losses(outputs, y).numpy() == pytest.approx(squares)
+    assert row_losses(outputs, Rows(outputs, y)).numpy() == pytest.approx(squares)
+
+
+@pytest.mark.parametrize("outputs", [1, CLASSES], ids=["values", "classes"])
+def test_a_row_counts_in_the_loss_what_its_weight_says(outputs):
+    each = torch.randn(6, 4, outputs, generator=generator())
+    y = torch.randn(6, generator=generator(1)) if outputs == 1 else torch.arange(6) % CLASSES
+    weight = torch.tensor([2.0, 1.0, 0.0, 1.0, 0.0, 2.0])
+    twice = torch.tensor([0, 0, 1, 3, 5, 5])
+    assert float(loss_value(each, y, weight)) == pytest.approx(float(loss_value(each[twice], y[twice])), rel=1e-5)
+    assert float(loss_value(each, y, torch.ones(6))) == pytest.approx(float(loss_value(each, y)), rel=1e-5)
+    weighted = row_losses(combined(each), Rows(each, y, weight))
+    torch.testing.assert_close(weighted, row_losses(combined(each), Rows(each, y)) * weight)
 
 
 @pytest.mark.parametrize("outputs", [1, CLASSES], ids=["values", "classes"])
@@ -104,7 +116,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch():
     losses = [epoch.valid_loss for epoch in trained.history]
     assert losses[-1] > min(losses)  # the last epoch was not the best, so there was something to keep
     valid = noise(48, 4)
-    assert float(row_losses(predict(trained.network, valid.x), valid.y).mean()) == min(losses)
+    assert float(row_losses(predict(trained.network, valid.x), valid).mean()) == min(losses)
 
 
 def test_valid_loss_is_that_of_the_kept_weights():
