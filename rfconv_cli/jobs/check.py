@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
+from rfconv_cli.table import kinds
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.leak import given_away, gives_away
 from rfconv_cli.table.reader import read_table
@@ -106,7 +107,11 @@ def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
 def _texts(table: pa.Table, prepared: Prepared) -> list[str]:
     """Columns of categories, and of text that is left out."""
     schema = prepared.schema
-    left = [name for name, reason in schema.left_out if reason.startswith("text") and name in table.schema.names]
+    left = [
+        name
+        for name, reason in schema.left_out
+        if reason.startswith("text") and kinds.is_plain_text(table.schema.field(name).type)
+    ]
     return [*dict.fromkeys(f.column for f in schema.features if f.dtype == "category"), *left]
 
 

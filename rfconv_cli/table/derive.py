@@ -64,7 +64,8 @@ def category_features(name: str, column: pa.ChunkedArray, most: int, taken: Cont
     frequent = [value for value, times in rows.items() if times >= _fewest(len(column))]
     frequent = sorted(frequent, key=lambda value: -rows[value])[:most]
     covered = sum(rows[value] for value in frequent)
-    if len(rows) < 2 or not frequent or covered < _COVERED * len(column):
+    nearly_all = len(column) - max(rows.values(), default=0) < _fewest(len(column))
+    if len(rows) < 2 or nearly_all or not frequent or covered < _COVERED * len(column):
         return []
     values: list[Label] = natural_order(frequent)
     if len(values) == 2 and covered == len(column):

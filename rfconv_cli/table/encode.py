@@ -172,6 +172,9 @@ class Scaling:
         filled = np.where(np.isnan(x), self.median, x)
         with np.errstate(over="ignore"):
             standard = (filled - self.mean) / self.scale
+            far = np.isinf(standard)  # the difference of two numbers near the end of float64
+            if far.any():
+                standard = np.where(far, filled / self.scale - self.mean / self.scale, standard)
         limit = np.finfo(np.float32).max
         return np.clip(standard, -limit, limit).astype(np.float32)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _MOST_ROWS = 2000
 _MOST_CELLS = 400_000  # of all columns together: bounds the time
 _LEAVES = 64
+_FARTHEST = float(np.finfo(np.float32).max)  # of what a tree takes
 _GIVES_AWAY = 0.95  # of what there is to tell beyond the most frequent class, or of the variance
 
 
@@ -21,6 +22,7 @@ def given_away(x: NDArray[np.float64], y: NDArray[Any], *, classes: bool) -> NDA
 
     rows = np.random.default_rng(0).permutation(len(x))[: min(_MOST_ROWS, max(200, _MOST_CELLS // max(1, x.shape[1])))]
     halves = rows[::2], rows[1::2]
+    x = np.clip(x, -_FARTHEST, _FARTHEST)
     kind = DecisionTreeClassifier if classes else DecisionTreeRegressor
     told = np.zeros(x.shape[1])
     if min(map(len, halves)) == 0:

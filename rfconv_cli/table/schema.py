@@ -142,7 +142,7 @@ def _unusable(name: str, column: pa.ChunkedArray, *, spelled_out: bool) -> str |
         return "date or time"
     if kinds.is_all_missing(column):
         return "no value in any training row"
-    if _ROW_COUNTER.fullmatch(name) and not spelled_out:
+    if _ROW_COUNTER.fullmatch(name) and kinds.is_integer(kind) and not spelled_out:
         return "row counter"
     if kinds.is_text(kind):
         return _kind_of_text(column)
