@@ -61,6 +61,12 @@ class Settings(BaseModel):
     header_rows: int = _setting(
         1, "Table", "Rows that the header of a text table takes; their cells are joined by _.", ge=1, le=20
     )
+    flag_suffix: str | None = _setting(
+        None, "Table", "Columns called like another with this behind are its quality flags: not learned from."
+    )
+    flag_good: tuple[str, ...] = _setting(
+        (), "Table", "Values whose flag says anything but this are missing; may be repeated. Unset: all stay."
+    )
     scaling: Literal["column", "shared"] = _setting(
         "column", "Table", "Standardise each column by itself, or all alike (one unit everywhere, as in pixels)."
     )

@@ -11,7 +11,13 @@ from typer.core import TyperCommand
 
 from rfconv_cli.config import Settings
 
-_METAVARS = {"na": "TEXT", "delimiter": "CHARACTER", "encoding": "NAME"}  # where the type's own word would mislead
+_METAVARS = {
+    "na": "TEXT",
+    "delimiter": "CHARACTER",
+    "encoding": "NAME",
+    "flag_suffix": "TEXT",
+    "flag_good": "TEXT",
+}  # where the type's own word would mislead
 
 
 class SectionedCommand(TyperCommand):

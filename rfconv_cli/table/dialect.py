@@ -13,7 +13,8 @@ _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|
 
 @dataclass(frozen=True)
 class Dialect:
-    """na: what is missing beside the usual; skip_lines: lines above the header; header_rows: rows that it takes.
+    """na: what is missing beside the usual; skip_lines: lines above the header; header_rows: rows that it takes;
+    flag_suffix, flag_good: see `flagged`.
 
     delimiter, decimal, encoding: None where the text itself shows it.
     """
@@ -24,6 +25,8 @@ class Dialect:
     encoding: str | None = None
     skip_lines: int = 0
     header_rows: int = 1
+    flag_suffix: str | None = None
+    flag_good: tuple[str, ...] = ()
 
 
 AS_SHOWN = Dialect()
@@ -38,9 +41,8 @@ def dialect_of(settings: Settings) -> Dialect:
         )
     if settings.encoding:
         _require_codec(settings.encoding)
-    return Dialect(
-        settings.na, delimiter, settings.decimal, settings.encoding, settings.skip_lines, settings.header_rows
-    )
+    same = {name: getattr(settings, name) for name in Dialect.__dataclass_fields__ if name != "delimiter"}
+    return Dialect(delimiter=delimiter, **same)
 
 
 def with_one_header(text: bytes, name: str, dialect: Dialect, delimiter: str) -> bytes:

@@ -16,6 +16,7 @@ import pyarrow.types as pt
 from rfconv_cli.errors import DataError, nearest
 from rfconv_cli.table.delimited import as_utf8, parse_delimited
 from rfconv_cli.table.dialect import AS_SHOWN, Dialect
+from rfconv_cli.table.flagged import without_flagged
 from rfconv_cli.table.jma import is_jma, parse_jma
 from rfconv_cli.table.kinds import is_text
 from rfconv_cli.table.mixed import without_values
@@ -45,7 +46,7 @@ def read_table(path: Path, dialect: Dialect = AS_SHOWN) -> pa.Table:
     Dictionary columns of Parquet and Arrow are decoded, and ISO dates written as text become timestamps, as in CSV.
     Raises DataError: file_not_found, is_directory, unknown_format, unreadable, empty_file, not_text, encoding,
     ragged_rows, open_quote, damaged_csv, damaged_gzip, damaged_zstd, damaged_jma, damaged_parquet, damaged_arrow,
-    too_large, duplicate_columns, no_rows.
+    too_large, duplicate_columns, no_rows, no_flags.
     """
     return _read(path, dialect)[0]
 
@@ -67,6 +68,10 @@ def _read(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
             hint="export the table again, with its rows",
             code="no_rows",
         )
+    if dialect.flag_suffix is not None:
+        said = how_read(table)
+        table, flagged = without_flagged(table, dialect.flag_suffix, dialect.flag_good)
+        table = table.replace_schema_metadata({_HOW: f"{said}; {flagged}" if said else flagged})
     return table, identity
 
 
