@@ -102,6 +102,9 @@ class Settings(BaseModel):
         ge=1,
         le=256,
     )
+    ensemble: int = _setting(
+        1, "Network", "Networks on the same fields that are trained alike and predict together.", ge=1, le=64
+    )
     embedding: Literal["none", "piecewise-linear"] = _setting(
         "piecewise-linear", "Network", "What a number becomes before the fields: itself, or a vector by its bin."
     )
@@ -209,6 +212,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "patience": 20,
         "random_draws": 10,
         "stability": 50,
+        "ensemble": 4,
     },
     # The paper's method as written: L_c multiplied, no mask, duplicates allowed, one own L per layer, no extras.
     "paper": {

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from rfconv_cli.config import Settings, from_values
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.contest import find_fields
-from rfconv_cli.network.fitted import Encoding, FittedModel, row_weights
+from rfconv_cli.network.fitted import Encoding, FittedModel
 from rfconv_cli.network.learn import Problem, fit_settings, train_on_fields, trained_on_all
 from rfconv_cli.table.split import split_rows
 
@@ -33,6 +33,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         layers: int | None = None,
         hidden: int | None = None,
         heads: int | None = None,
+        ensemble: int | None = None,
         embedding: str | None = None,
         bins: int | None = None,
         embedding_size: int | None = None,
@@ -41,7 +42,6 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         kernel: str | None = None,
         share_fields: bool | None = None,
         scaling: str | None = None,
-        class_weight: str | None = None,
         source: str | None = None,
         contest_epochs: int | None = None,
         level: str | None = None,
@@ -74,6 +74,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.layers = layers
         self.hidden = hidden
         self.heads = heads
+        self.ensemble = ensemble
         self.embedding = embedding
         self.bins = bins
         self.embedding_size = embedding_size
@@ -82,7 +83,6 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.kernel = kernel
         self.share_fields = share_fields
         self.scaling = scaling
-        self.class_weight = class_weight
         self.source = source
         self.contest_epochs = contest_epochs
         self.level = level
@@ -123,7 +123,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         names = tuple(str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])]))
         valid = _held_out(y, groups, settings, stratify=outputs > 1)
         encoding = Encoding.fit(names, x[~valid], y[~valid], settings)
-        problem = encoding.problem(x, y, valid, outputs, row_weights(y, ~valid, None, settings))
+        problem = encoding.problem(x, y, valid, outputs)
         if not valid.any():  # too few rows to hold any out: stop on the training loss
             problem = Problem(problem.names, problem.train, problem.train, outputs)
         found = find_fields(problem, settings, _silent)

@@ -16,7 +16,7 @@ from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.learn import Problem, edges_for, entropy, generator_for, train_on_fields, trains_again
 from rfconv_cli.network.lengths import length_of_last
-from rfconv_cli.network.model import FieldNetwork, count_parameters, fixed_network, plain_mlp
+from rfconv_cli.network.model import Ensemble, FieldNetwork, count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.side_by_side import finish_each, train_each
 from rfconv_cli.network.starts import CORRELATION, Starts
 from rfconv_cli.network.train import Trained, train_network, train_on_all
@@ -93,7 +93,7 @@ def _untold(stage: str, share: float) -> None:
     """Progress of trainings that no stage counts."""
 
 
-def _plain_mlp(problem: Problem, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:
+def _plain_mlp(problem: Problem, settings: Settings) -> tuple[FieldNetwork | Ensemble, torch.Generator]:
     generator = generator_for(settings.seed, "mlp")
     columns = len(problem.names)
     members = torch.zeros(1, columns, settings.kernel_size, dtype=torch.int64)

@@ -180,10 +180,10 @@ def _training(rows: int, columns: int, outputs: int, settings: Settings) -> Stag
     products = 6.0 * batch * (_weights_used(columns, outputs, settings, inputs) + columns * embedding)
     own_kernels = settings.kernel_size * inputs * settings.channels if settings.kernel == "own" else 0
     weights = columns * (settings.channels * (settings.hidden or outputs) + embedding + own_kernels)
-    memory = (3 * values + 5 * weights + 2 * rows * columns) * _FLOAT
+    memory = (settings.ensemble * (3 * values + 5 * weights) + 2 * rows * columns) * _FLOAT
     numbers = float(_VALUE_TOUCHED * (values + weights))
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
-    return StageCost("train", steps * products, steps * numbers, besides, memory)
+    return _times(StageCost("train", steps * products, steps * numbers, besides, memory), "train", settings.ensemble)
 
 
 def _times(cost: StageCost, stage: str, times: float) -> StageCost:

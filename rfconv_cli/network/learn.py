@@ -24,7 +24,7 @@ from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.cost import search_memory
 from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.gap import SearchRecord, record
-from rfconv_cli.network.model import FieldNetwork, fixed_network
+from rfconv_cli.network.model import Ensemble, FieldNetwork, fixed_network
 from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, screened, settle, split_parameters
 from rfconv_cli.network.train import Trained, loss_value, train_network, train_on_all
 
@@ -145,7 +145,9 @@ def trains_again(problem: Problem, settings: Settings) -> bool:
     return settings.refit and problem.valid is not problem.train
 
 
-def network_on(problem: Problem, fields: ReceptiveFields, settings: Settings) -> tuple[FieldNetwork, torch.Generator]:
+def network_on(
+    problem: Problem, fields: ReceptiveFields, settings: Settings
+) -> tuple[FieldNetwork | Ensemble, torch.Generator]:
     """The final network on `fields`, untrained, and the generator that its training goes on with."""
     generator, members = generator_for(settings.seed, "final"), torch.tensor(fields.members)
     return fixed_network(members, problem.outputs, settings, generator, edges_for(problem, settings)), generator

@@ -1,7 +1,7 @@
 """The network around the convolutions: embedding, fields, a head. One body for the relaxed and the fixed kind."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -96,14 +96,39 @@ class FieldNetwork(nn.Module):
         return out
 
 
+class Ensemble(nn.Module):
+    """Networks that each predict for themselves: (batch, N) → (batch, heads of them all, outputs).
+
+    Trained by the mean of the heads' losses, each learns as it would alone on the same batches, since Adam's steps do
+    not depend on the scale of the loss. After Lakshminarayanan, Pritzel, Blundell 2017.
+    """
+
+    def __init__(self, networks: Sequence[FieldNetwork]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([network(x) for network in self.networks], dim=1)
+
+
 def fixed_network(
     members: Tensor, outputs: int, settings: Settings, generator: torch.Generator, edges: Tensor | None = None
-) -> FieldNetwork:
-    """The final network on given fields.
+) -> FieldNetwork | Ensemble:
+    """The final network on given fields, or as many of them as `settings.ensemble` says.
 
     members: (D, N, K) int64, D 1 or the number of layers. edges: (N, bins + 1) of a piecewise-linear embedding; None:
     the plain numbers.
     """
+    return _repeated(lambda: _fixed_network(members, outputs, settings, generator, edges), settings)
+
+
+def _repeated(build: Callable[[], FieldNetwork], settings: Settings) -> FieldNetwork | Ensemble:
+    return build() if settings.ensemble == 1 else Ensemble([build() for _ in range(settings.ensemble)])
+
+
+def _fixed_network(
+    members: Tensor, outputs: int, settings: Settings, generator: torch.Generator, edges: Tensor | None
+) -> FieldNetwork:
     depth, columns, _ = members.shape
     embedding, size = _embedding(edges, settings, generator)
     convs = [
@@ -130,11 +155,18 @@ def plain_mlp(
     settings: Settings,
     generator: torch.Generator,
     edges: Tensor | None = None,
-) -> FieldNetwork:
+) -> FieldNetwork | Ensemble:
     """An MLP of one hidden layer (two when the network has a hidden layer) of about `parameters` weights.
 
-    edges: as in `fixed_network`; the embedding counts among the weights.
+    edges: as in `fixed_network`; the embedding counts among the weights. Of an ensemble, each has its share of them.
     """
+    each = parameters // settings.ensemble
+    return _repeated(lambda: _plain_mlp(columns, outputs, each, settings, generator, edges), settings)
+
+
+def _plain_mlp(
+    columns: int, outputs: int, parameters: int, settings: Settings, generator: torch.Generator, edges: Tensor | None
+) -> FieldNetwork:
     embedding, size = _embedding(edges, settings, generator)
     features, left = columns * size, parameters - (0 if embedding is None else count_parameters(embedding))
     if settings.hidden:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rfconv_cli import RFConvClassifier
 from rfconv_cli.config import from_values
 from rfconv_cli.errors import DataError
 from rfconv_cli.jobs.learn import learn
@@ -79,13 +78,3 @@ def test_weights_that_are_none_are_refused(tmp_path, weights):
         learned(tmp_path, rare(60).assign(w=weights), weight="w")
     assert caught.value.code in ("bad_weight", "missing_group")
     assert "'w'" in caught.value.message
-
-
-def test_the_estimator_balances_classes(tmp_path):
-    frame = rare()
-    x, y = frame[list("abcd")], frame["y"]
-    found = {}
-    for kind in ("none", "balanced"):
-        model = RFConvClassifier(source="correlation", epochs=12, class_weight=kind).fit(x, y)
-        found[kind] = (model.predict(rare(seed=1)[list("abcd")]) == "rare").mean()
-    assert found["balanced"] > found["none"] + 0.05

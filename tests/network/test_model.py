@@ -53,6 +53,19 @@ def test_the_fixed_network_gives_the_outputs_of_every_head(layers, share, hidden
     assert network(rows()).shape == (ROWS, 2 if hidden else 1, OUTPUTS)
 
 
+def test_an_ensemble_is_networks_that_differ_and_speak_for_themselves():
+    network = fixed_network(members(), OUTPUTS, settings(ensemble=3), generator()).eval()
+    assert network(rows()).shape == (ROWS, 3 * 2, OUTPUTS)
+    alone = fixed_network(members(), OUTPUTS, settings(), generator()).eval()
+    torch.testing.assert_close(network(rows())[:, :2], alone(rows()))
+    apart = network(rows()).unflatten(1, (3, 2))
+    assert not torch.allclose(apart[:, 0], apart[:, 1])
+    assert count_parameters(network) == 3 * count_parameters(alone)
+    mlp = plain_mlp(N, OUTPUTS, 3000, settings(ensemble=3), generator())
+    assert mlp(rows()).shape == (ROWS, 3 * 2, OUTPUTS)
+    assert count_parameters(mlp) == pytest.approx(3000, rel=0.1)
+
+
 @depths
 def test_each_centre_has_its_own_kernel_on_request(layers):
     network = fixed_network(members(), OUTPUTS, settings(layers=layers, kernel="own"), generator())

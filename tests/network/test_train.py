@@ -11,7 +11,7 @@ from torch import nn
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Rows
-from rfconv_cli.network.model import fixed_network
+from rfconv_cli.network.model import Ensemble, fixed_network
 from rfconv_cli.network.train import Trained, batch_of, combined, loss_value, predict, row_losses, train_network
 
 N, CLASSES = 6, 3
@@ -70,6 +70,16 @@ def test_the_loss_of_values_is_the_mean_squared_error():
     squares = (outputs.numpy()[:, 0] - y.numpy()) ** 2
     assert float(loss_value(outputs.unsqueeze(1), y)) == pytest.approx(float(np.mean(squares)))
     assert row_losses(outputs, Rows(outputs, y)).numpy() == pytest.approx(squares)
+
+
+def test_a_network_learns_in_an_ensemble_what_it_learns_alone():
+    chosen = settings(dropout=0.0, epochs=4)
+    alone, other = network(dropout=0.0), network(dropout=0.0)
+    both = Ensemble([network(dropout=0.0), other])
+    rows, valid = noise(48, 3), noise(48, 4)
+    for one in (alone, both):
+        train_network(one, rows, valid, chosen.model_copy(update={"patience": 99}), generator(0), silent)
+    torch.testing.assert_close(both(valid.x)[:, : alone(valid.x).shape[1]], alone(valid.x), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("outputs", [1, CLASSES], ids=["values", "classes"])
