@@ -185,6 +185,17 @@ def null(
 
 
 @app.command()
+def reading(
+    megabytes: Annotated[int, typer.Option(min=1, help="Size of the CSV file; Parquet holds the same table.")] = 1000,
+    out: Out = None,
+) -> None:
+    """Reading CSV and Parquet, over pyarrow's own speed."""
+    from benchmarks.reading import run
+
+    run(megabytes, out)
+
+
+@app.command()
 def speed(out: Out = None) -> None:
     """Memory of a relaxed step and time of a fixed step, as ratios (two minutes)."""
     from benchmarks.speed import run

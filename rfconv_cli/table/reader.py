@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -29,6 +30,7 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by their mag
 _MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
 _ENDINGS = (".gz", ".zst")
 _PIECE = 1 << 24
+_GLANCE = 4096
 _READABLE = (
     "CSV (.csv, .tsv, .txt, also with .gz or .zst), Parquet (.parquet, .pq, or a folder of them) and Arrow "
     "(.arrow, .feather) are read"
@@ -86,6 +88,8 @@ def _parsed(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
         return _typed(lambda: _parquet_folder(path), shown(path), "Parquet"), lambda: _folder_sum(path)
     name = shown(path)
     kind = None if path == STANDARD_INPUT or path.is_fifo() else _kind(path)
+    if kind in _PARQUET and _starts_with(path, b"PAR1"):
+        return _typed(lambda: _parquet(str(path)), name, "Parquet"), lambda: _sum(path)
     packed = _bytes_of(path)
     raw = _unpacked(packed, name)
     kind = kind or _kind_of(raw)
@@ -94,7 +98,7 @@ def _parsed(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
 
 def _parsed_bytes(raw: bytes, name: str, kind: str, dialect: Dialect) -> pa.Table:
     if kind in _PARQUET:
-        return _typed(lambda: _parquet(raw), name, "Parquet")
+        return _typed(lambda: _parquet(pa.BufferReader(raw)), name, "Parquet")
     if kind in _ARROW:
         return _typed(lambda: pa.ipc.open_file(pa.BufferReader(raw)).read_all(), name, "Arrow")
     return _parse_text(raw, name, replace(dialect, delimiter=dialect.delimiter or _DELIMITERS[kind]))
@@ -107,11 +111,23 @@ def how_read(table: pa.Table) -> str | None:
 
 
 def _folder_sum(folder: Path) -> str:
+    return hashlib.sha256("".join(map(_sum, _parquet_in(folder))).encode()).hexdigest()
+
+
+def _sum(path: Path) -> str:
     try:
-        sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in _parquet_in(folder)]
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise _unreadable(folder, error) from None
-    return hashlib.sha256("".join(sums).encode()).hexdigest()
+        raise _unreadable(path, error) from None
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(magic)) == magic
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _parse_text(raw: bytes, name: str, dialect: Dialect) -> pa.Table:
@@ -201,7 +217,7 @@ def _unpacked(raw: bytes, name: str) -> bytes:
     """The bytes, unpacked where they are packed. Raises DataError empty_file, damaged_gzip, damaged_zstd, too_large."""
     packed = next((kind for magic, kind in _COMPRESSED.items() if raw.startswith(magic)), None)
     raw = raw if packed is None else _unpacked_stream(raw, name, packed)
-    if not raw.strip():
+    if not raw[:_GLANCE].strip() and not raw.strip():
         raise DataError(f"{name} is empty", hint="export the table again", code="empty_file")
     return raw
 
@@ -236,8 +252,8 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     )
 
 
-def _parquet(raw: bytes) -> pa.Table:
-    with pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True) as file:
+def _parquet(source: Any) -> pa.Table:
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
         return file.read()
 
 
