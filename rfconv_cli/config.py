@@ -80,6 +80,9 @@ class Settings(BaseModel):
     test_size: float = _setting(0.2, "Split", "Share of the rows held out for the test part.", gt=0, lt=0.9)
     valid_size: float = _setting(0.1, "Split", "Share of the rows held out for validation.", gt=0, lt=0.9)
 
+    id: tuple[str, ...] = _setting(
+        (), "Table", "This column names the rows: not learned from, and given beside predictions; may be repeated."
+    )
     weight: str | None = _setting(
         None, "Table", "This column says what a row counts in the training loss: a number, 0 or more."
     )

@@ -13,6 +13,7 @@ from rfconv_cli.config import Settings
 
 _METAVARS = {
     "na": "TEXT",
+    "id": "COLUMN",
     "delimiter": "CHARACTER",
     "encoding": "NAME",
     "flag_suffix": "TEXT",

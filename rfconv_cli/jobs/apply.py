@@ -86,7 +86,8 @@ def predict_table(run: Run, data: Path, ids: Sequence[str] = ()) -> tuple[pa.Tab
     if short := table.num_rows - len(rows):
         notices.append(f"{short} rows have fewer than {run.schema.window - 1} rows before them and get no prediction")
     predictions = predictions_table(rows, _predict(run, x), run.schema.target)
-    return with_ids(predictions, table.take(pa.array(rows)), ids), notices
+    own = [name for name in run.settings.id if name in table.column_names and name not in ids]
+    return with_ids(predictions, table.take(pa.array(rows)), [*own, *ids]), notices
 
 
 def _opened(data: Path, run: Run) -> tuple[pa.Table, str, list[str]]:

@@ -65,7 +65,7 @@ def _findings(table: pa.Table, prepared: Prepared) -> list[Finding]:
     return [
         *_rare_classes(prepared),
         *_leaks(table, prepared),
-        *suspicious([schema.names[i] for i in own], prepared.x[:, own], whole),
+        *suspicious([schema.features[i].name for i in own], prepared.x[:, own], whole),
         *_repeated(prepared),
         *time_gaps(table),
     ]
@@ -88,7 +88,7 @@ def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
     used = set(prepared.schema.columns)
     own = [i for i, feature in enumerate(prepared.schema.features) if feature.is_own]
     texts = _texts(table, prepared)
-    names = [*(prepared.schema.names[i] for i in own), *texts]
+    names = [*(prepared.schema.features[i].name for i in own), *texts]
     seen = prepared.is_in("train", "valid")  # the test rows may lie in another table
     codes = [_codes(table.column(name), prepared.rows[seen]) for name in texts]
     x = np.column_stack([prepared.x[seen][:, own], *codes])

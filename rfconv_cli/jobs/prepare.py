@@ -252,7 +252,7 @@ def _roles(settings: Settings) -> dict[str, str]:
         "split": settings.split_column,
         "weight": settings.weight,
     }
-    return {column: role for role, column in given.items() if column}
+    return dict.fromkeys(settings.id, "id") | {column: role for role, column in given.items() if column}
 
 
 def _say_what_was_done(prepared: Prepared, dropped: int, settings: Settings, notice: Notice) -> None:

@@ -1,6 +1,7 @@
 """The frozen schema as values: which columns a model eats, which one it predicts; to JSON and back. Reads no tables."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from sys import float_info
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args
 SCHEMA_FORMAT = "rfconv.schema"
 SCHEMA_VERSION = 1
 _MOST_LAGS = 1000
+_UNIT = re.compile(r"[(\[（［]([^()\[\]（）［］]+)[)\]）］]\s*$")
 
 Dtype = Literal["float", "integer", "boolean", "category", "missing"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -31,6 +33,12 @@ class Feature:
     of: str | None = None
     value: Label | None = None
     lag: int = 0
+
+    @property
+    def unit(self) -> str | None:
+        """What stands in brackets behind the column's name, as in `temp [degC]` or `気温(℃)`."""
+        found = _UNIT.search(self.column)
+        return found[1].strip() if found else None
 
     @property
     def is_own(self) -> bool:
@@ -82,7 +90,11 @@ class Schema:
             "format_version": SCHEMA_VERSION,
             "target": {"name": self.target.name, "task": self.target.task, "classes": list(self.target.classes)},
             "features": [
-                {key: value for key, value in asdict(feature).items() if value is not None and (key != "lag" or value)}
+                {
+                    key: value
+                    for key, value in _written(feature).items()
+                    if value is not None and (key != "lag" or value)
+                }
                 for feature in self.features
             ],
             "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
@@ -103,6 +115,10 @@ class Schema:
         if len(set(names)) < len(names):
             raise ValueError("schema: a column is named twice")
         return cls(target, features, left_out)
+
+
+def _written(feature: Feature) -> dict[str, Any]:
+    return asdict(feature) | {"unit": feature.unit}
 
 
 def _target(fields: Mapping[str, Any]) -> Target:

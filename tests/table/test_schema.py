@@ -292,3 +292,23 @@ def test_permuting_columns_permutes_features():
     order = np.random.default_rng(0).permutation(base.num_columns)
     shuffled = base.select([base.column_names[i] for i in order])
     assert set(freeze(shuffled, "month").features) == set(freeze(base, "month").features)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("temp[degC]", "degC"),
+        ("flow (l/h) ", "l/h"),
+        ("酒田_平均気温(℃)", "℃"),
+        ("圧力［hPa］", "hPa"),
+        ("a(b)c", None),
+    ],
+)
+def test_a_unit_is_what_stands_in_brackets_behind_the_name(name, unit):
+    feature = freeze(table(**{name: [0.5 + i for i in range(ROWS)]}), "month").features[-1 if unit != "degC" else 0]
+    assert (feature.name, feature.unit) == (name, unit)
+
+
+def test_the_unit_stands_in_the_document():
+    document = freeze(table(), "month").to_json()
+    assert [feature.get("unit") for feature in document["features"]] == ["degC", None, None]

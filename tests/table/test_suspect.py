@@ -113,3 +113,19 @@ def sensor_like(rows: int) -> np.ndarray:
 def test_a_target_of_one_kind_in_a_half_tells_nothing():
     assert given_away(np.zeros((1, 3)), np.zeros(1, np.int64), classes=True).tolist() == [0, 0, 0]
     assert given_away(np.ones((9, 1)), np.zeros(9, np.int64), classes=True).tolist() == [0]
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_of_many_columns_those_that_tell_all_are_found_too(classes):
+    """Beyond 500 columns only those that a cheap look leaves get a tree."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 520))
+    y = rng.integers(0, 5, 600) if classes else rng.normal(size=600)
+    x[:, 17] = y * 2.0 + 0.001 * rng.normal(size=600)
+    x[:, 300] = -np.exp(y)
+    x[::9, 300] = np.nan
+    x[:, 411] = y + rng.normal(size=600)
+    told = given_away(x, y, classes=classes)
+    assert gives_away(told[17])
+    assert told[300] > 0.8
+    assert not [column for column in range(520) if column not in (17, 300) and gives_away(told[column])]
