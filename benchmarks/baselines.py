@@ -26,7 +26,8 @@ from sklearn.svm import SVC, SVR
 
 from benchmarks.learning import Case, Line, settings_of
 from benchmarks.record import emit
-from rfconv_cli.jobs.prepare import Prepared, prepare
+from rfconv_cli.jobs.prepare import prepare
+from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.reader import read_table
 

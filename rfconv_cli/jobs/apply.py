@@ -19,8 +19,9 @@ from rfconv_cli.network.learn import threads_for
 from rfconv_cli.run import Run, damaged
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.encode import encode_features, encode_target, extra_columns
-from rfconv_cli.table.reader import how_read, read_with_fingerprint, shown
+from rfconv_cli.table.reader import how_read, read_with_fingerprint
 from rfconv_cli.table.schema import drop_missing_target
+from rfconv_cli.table.source import shown
 from rfconv_cli.table.split import SplitPlan, group_codes
 from rfconv_cli.table.target import with_month
 from rfconv_cli.table.windows import lagged, series, windows_of

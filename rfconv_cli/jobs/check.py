@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
-from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
+from rfconv_cli.jobs.prepare import Notice, prepare
+from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.table import kinds
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.leak import given_away, gives_away

@@ -18,7 +18,8 @@ from rfconv_cli.export.groups import communities
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.jobs.given import read_given, settings_for
-from rfconv_cli.jobs.prepare import Notice, Prepared, prepare
+from rfconv_cli.jobs.prepare import Notice, prepare
+from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import Learned, save
 from rfconv_cli.judge.compare import compare
@@ -33,7 +34,8 @@ from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.run import RunWriter, run_name
 from rfconv_cli.table.dialect import dialect_of
-from rfconv_cli.table.reader import read_with_fingerprint, shown
+from rfconv_cli.table.reader import read_with_fingerprint
+from rfconv_cli.table.source import shown
 
 T = TypeVar("T")
 

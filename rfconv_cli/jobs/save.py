@@ -12,7 +12,7 @@ from rfconv_cli import __version__
 from rfconv_cli.config import Settings
 from rfconv_cli.export.document import fields_document
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.jobs.prepare import Prepared
+from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.jobs.result import predictions_table
 from rfconv_cli.network.fitted import FittedModel
 from rfconv_cli.run import RunWriter

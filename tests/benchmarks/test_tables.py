@@ -12,7 +12,8 @@ from benchmarks.ablation import ring_cases
 from benchmarks.learning import Case, settings_of
 from benchmarks.tables import PART, data_file, fold_parts, hidden
 from rfconv_cli.errors import DataError
-from rfconv_cli.jobs.prepare import Prepared, prepare
+from rfconv_cli.jobs.prepare import prepare
+from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.table.reader import read_table
 
 EU_DAYS = pd.date_range("2000-01-01", "2009-12-31", freq="5D")

@@ -13,7 +13,8 @@ from rfconv_cli.config import from_values
 from rfconv_cli.errors import DataError
 from rfconv_cli.jobs.apply import evaluate_stored, evaluate_table, predict_table
 from rfconv_cli.jobs.learn import learn
-from rfconv_cli.jobs.prepare import Prepared, prepare
+from rfconv_cli.jobs.prepare import prepare
+from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.run import Run, open_run
 from rfconv_cli.table.windows import windows_of
 

@@ -14,7 +14,8 @@ import pytest
 from rfconv_cli.config import from_values
 from rfconv_cli.errors import DataError, UsageError
 from rfconv_cli.table.dialect import Dialect, dialect_of
-from rfconv_cli.table.reader import STANDARD_INPUT, read_table
+from rfconv_cli.table.reader import read_table
+from rfconv_cli.table.source import STANDARD_INPUT
 
 TWO_HEADERS = "station,,,other\n,temp,wind,temp\n1,2,3,4\n"
 

@@ -1,0 +1,162 @@
+"""Files of tables: whether they are there, what kind they are, their bytes unpacked, their fingerprints."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+
+from rfconv_cli.errors import DataError, nearest
+
+STANDARD_INPUT = Path("-")
+DELIMITERS = {".csv": None, ".txt": None, ".tsv": "\t"}  # None: the header tells
+PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather", ".ipc")
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by their magic numbers: downloads lose their .gz
+_MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
+_ENDINGS = (".gz", ".zst")
+_PIECE = 1 << 24
+_GLANCE = 4096
+_READABLE = (
+    "CSV (.csv, .tsv, .txt, also with .gz or .zst), Parquet (.parquet, .pq, or a folder of them) and Arrow "
+    "(.arrow, .feather) are read"
+)
+
+
+def shown(path: Path) -> str:
+    """The name of the file for messages."""
+    return "standard input" if path == STANDARD_INPUT else path.name
+
+
+def require_file(path: Path) -> None:
+    if path == STANDARD_INPUT:
+        return
+    try:
+        if path.is_dir() and not parquet_in(path):
+            raise DataError(
+                f"{path.name or path} is a folder, not a table",
+                hint=_inside(path),
+                code="is_directory",
+            )
+        if not path.exists():
+            raise DataError(f"{path.name}: no such file", hint=_near_files(path), code="file_not_found")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def parquet_in(folder: Path) -> list[Path]:
+    """The Parquet files in it and below, by name; none below a folder or in a file whose name begins with . or _."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PARQUET and path.is_file())
+    return sorted(path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts))
+
+
+def folder_sum(folder: Path) -> str:
+    return hashlib.sha256("".join(map(file_sum, parquet_in(folder))).encode()).hexdigest()
+
+
+def file_sum(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def starts_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(magic)) == magic
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _tables_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if _known(entry) and not entry.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _inside(folder: Path) -> str:
+    names = _tables_in(folder)
+    return f"name one table in it, such as {folder / names[0]}" if names else f"name a file; {_READABLE}"
+
+
+def _near_files(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent} either; check the path"
+    near = nearest(path.name, _tables_in(path.parent))
+    where = "this folder" if path.parent == Path() else str(path.parent)
+    return f"the nearest files in {where} are {', '.join(near)}" if near else f"{where} holds no table; check the path"
+
+
+def _suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _ENDINGS and suffixes[-2:-1] and suffixes[-2] in DELIMITERS:
+        return suffixes[-2]
+    return suffixes[-1] if suffixes else ""
+
+
+def _known(path: Path) -> bool:
+    return _suffix(path) in (*DELIMITERS, *PARQUET, *ARROW)
+
+
+def kind_of_name(path: Path) -> str:
+    if not _known(path):
+        raise DataError(
+            f"{path.name}: {path.suffix or 'a file without an ending'} is not a format rfconv reads",
+            hint=_READABLE,
+            code="unknown_format",
+        )
+    return _suffix(path)
+
+
+def kind_of_content(raw: bytes) -> str:
+    """The format of a file without a name."""
+    return next((kind for magic, kind in _MAGIC.items() if raw.startswith(magic)), ".csv")
+
+
+def bytes_of(path: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def unpacked(raw: bytes, name: str) -> bytes:
+    """The bytes, unpacked where they are packed. Raises DataError empty_file, damaged_gzip, damaged_zstd, too_large."""
+    packed = next((kind for magic, kind in _COMPRESSED.items() if raw.startswith(magic)), None)
+    raw = raw if packed is None else _unpacked_stream(raw, name, packed)
+    if not raw[:_GLANCE].strip() and not raw.strip():
+        raise DataError(f"{name} is empty", hint="export the table again", code="empty_file")
+    return raw
+
+
+def _unpacked_stream(raw: bytes, name: str, kind: str) -> bytes:
+    most = psutil.virtual_memory().available // 4  # text, table and numbers of it must fit as well
+    pieces, size = [], 0
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(raw), kind) as stream:
+            while piece := stream.read(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise DataError(
+                        f"{name} holds more than {most / 1e9:.1f} GB of text, too much for this machine's memory",
+                        hint="split it, or convert it to Parquet",
+                        code="too_large",
+                    )
+    except (pa.ArrowException, OSError):
+        raise DataError(
+            f"{name} is damaged: its {kind} stream ends early or is broken",
+            hint="download it again",
+            code=f"damaged_{kind}",
+        ) from None
+    return b"".join(pieces)
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    reason = error.strerror or type(error).__name__
+    return DataError(
+        f"{shown(path)} cannot be read: {reason}", hint=f"check the permissions of {path}", code="unreadable"
+    )
