@@ -24,8 +24,10 @@ EU_FILE, JMA_FILE = "eu_weather.csv", "jma_daily.parquet"
 FIRST_TEST_YEAR = 2007
 VALID_YEARS = range(2001, 2007)
 # chosen on years to 2006 alone: of settings trained without 2005 and 2006 (or 2000 and 2001) and judged on these, the
-# loss was 0.598 so, 0.606 with dropout 0.3, 0.636 with the defaults; on the validation year 0.518 and 0.530
-USUAL_OF_YEARS = {"heads": 16, "dropout": 0.45}
+# loss was 0.598 so, 0.606 with dropout 0.3, 0.636 with the defaults; on the validation year 0.518 and 0.530. Each
+# of the years 2000 to 2006 held out in turn, on correlation fields: one kernel 0.533 (accuracy 0.774),
+# own ones 0.499 (0.793)
+USUAL_OF_YEARS = {"heads": 16, "dropout": 0.45, "kernel": "own"}
 FOLDS = 5
 
 
