@@ -26,6 +26,7 @@ SUITE: dict[str, tuple[str, ...]] = {  # command → its arguments; DATA stands 
     "turbofan": ("DATA",),
     "ablation": ("DATA",),
     "speed": (),
+    "reading": (),
     "demo": (),
 }
 Say = Callable[[str], None]
