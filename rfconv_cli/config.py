@@ -258,9 +258,13 @@ def from_values(given: Mapping[str, Any]) -> Settings:
                 hint="rfconv config schema settings lists them all",
                 code="unknown_setting",
             )
-    preset = PRESETS.get(str(given.get("preset", "default")), {})
+    return stored_settings({**PRESETS.get(str(given.get("preset", "default")), {}), **given})
+
+
+def stored_settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from values as `to_toml` wrote them; what they lack has its plain default. Raises UsageError."""
     try:
-        return Settings(**{**preset, **given})
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).replace("_", "-")

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rfconv_cli.config import Settings, from_values, to_toml
+from rfconv_cli.config import Settings, from_values, stored_settings, to_toml
 from rfconv_cli.errors import RunError, UsageError
 from rfconv_cli.files import cannot_write, to_json, write_bytes, write_json
 from rfconv_cli.table.schema import Schema
@@ -229,7 +229,7 @@ def open_run(path: Path) -> Run:
         raise damaged(path, "run.json is not as this run was completed")
     shell = Run(path, document, from_values({}), None)  # type: ignore[arg-type]
     try:
-        settings = from_values(tomllib.loads(shell.bytes("config.toml").decode()))
+        settings = stored_settings(tomllib.loads(shell.bytes("config.toml").decode()))
         schema = Schema.from_json(shell.json("schema.json"))
     except (ValueError, UsageError) as error:
         raise damaged(path, str(error)) from None

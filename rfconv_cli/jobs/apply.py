@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,9 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     if dropped := int((~known).sum()):
         notices.append(f"{dropped} rows without a value of {target.name} left out")
     if not known.any():
-        raise DataError(f"{name} has no row to score", hint=f"fill in {target.name}", code="no_rows")
+        window = run.schema.window
+        hint = f"fill in {target.name}" + (f"; the run needs {window} rows for a prediction" if window > 1 else "")
+        raise DataError(f"{name} has no row to score", hint=hint, code="no_rows")
     kept = table.take(pa.array(rows[known]))
     truth, predicted = encode_target(kept, target), _predict(run, x[known])
     groups = _groups_as_learned(run, kept)
@@ -93,7 +96,9 @@ def predict_table(run: Run, data: Path, ids: Sequence[str] = ()) -> tuple[pa.Tab
 
 def _opened(data: Path, run: Run) -> tuple[pa.Table, str, list[str]]:
     """The table as `learn` would read it, its fingerprint, and what there is to say of it."""
-    table, identity = read_with_fingerprint(data, dialect_of(run.settings))
+    categories = (f.column for f in run.schema.features if f.dtype == "category" and isinstance(f.value, str))
+    dialect = replace(dialect_of(run.settings), as_text=tuple(dict.fromkeys(categories)), needs_flags=False)
+    table, identity = read_with_fingerprint(data, dialect)
     notices = [sentence for sentence in (how_read(table),) if sentence]
     table, said = with_month(table, run.schema.target.name)
     return table, identity, [*notices, *([said] if said else []), *_ignored(table, run)]
@@ -104,7 +109,7 @@ def _inputs(run: Run, table: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.
     x = encode_features(table, run.schema)
     if run.schema.window == 1:
         return x, np.arange(table.num_rows, dtype=np.int64)
-    ordered, apart, _ = series(table, run.settings.time, run.settings.group)
+    ordered, apart = series(table, run.schema.order, run.settings.group)
     windows = windows_of(ordered, apart, np.ones(table.num_rows, np.bool_), run.schema.window, 1)
     return lagged(x, windows), windows[:, -1]
 

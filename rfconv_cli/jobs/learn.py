@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -34,6 +35,7 @@ from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.run import RunWriter, run_name
 from rfconv_cli.table.dialect import dialect_of
+from rfconv_cli.table.kinds import is_plain_text
 from rfconv_cli.table.reader import read_with_fingerprint
 from rfconv_cli.table.source import shown
 
@@ -74,7 +76,7 @@ def learn(
     """
     watch = Stopwatch()
     table, identity = watch.measure("read", lambda: read_with_fingerprint(data, dialect_of(settings)))
-    test = None if test_data is None else read_with_fingerprint(test_data, dialect_of(settings))
+    test = None if test_data is None else _read_like(test_data, table, settings)
     prepared = watch.measure(
         "prepare", lambda: prepare(table, target, settings, notice, None if test is None else test[0])
     )
@@ -102,6 +104,12 @@ def learn(
         path = writer.complete(about)
     result["run"] = {"id": writer.name, "path": str(path)}
     return result | {key: about[key] for key in ("seconds", "peak_memory_bytes")}
+
+
+def _read_like(data: Path, table: pa.Table, settings: Settings) -> tuple[pa.Table, str]:
+    """A table whose columns are text where those of `table` are, and its fingerprint."""
+    texts = tuple(field.name for field in table.schema if is_plain_text(field.type))
+    return read_with_fingerprint(data, replace(dialect_of(settings), as_text=texts, needs_flags=False))
 
 
 def _fit_and_judge(

@@ -40,12 +40,13 @@ def test_part(prepared: Prepared, test: pa.Table) -> Prepared:
     return Prepared(prepared.schema, x, y, rows, np.full(len(rows), "test", "<U5"), prepared.plan, groups, weight)
 
 
-def windowed(prepared: Prepared, table: pa.Table, settings: Settings) -> Prepared:
+def windowed(prepared: Prepared, table: pa.Table, settings: Settings, order: str | None) -> Prepared:
     """Windows in place of rows: of the rows of one part and series, each for the target of its last row.
 
-    table: the one that `prepared` is of, with its rows without a target. Raises DataError.
+    table: the one that `prepared` is of, with its rows without a target; order: the column they are ordered by.
+    Raises DataError.
     """
-    ordered, apart, _ = series(table, settings.time, settings.group)
+    ordered, apart = series(table, order, settings.group)
     known = np.zeros(table.num_rows, np.bool_)
     known[prepared.rows] = True
     parts = np.zeros(table.num_rows, "<U5")
@@ -55,7 +56,7 @@ def windowed(prepared: Prepared, table: pa.Table, settings: Settings) -> Prepare
     windows = windows_of(ordered, apart, known, settings.window, settings.stride)
     kept = np.searchsorted(prepared.rows, windows[:, -1])
     return Prepared(
-        with_lags(prepared.schema, settings.window, table.column_names),
+        with_lags(prepared.schema, settings.window, table.column_names, order),
         lagged(encode_features(table, prepared.schema), windows),
         prepared.y[kept],
         prepared.rows[kept],

@@ -13,7 +13,7 @@ from rfconv_cli.jobs.pieces import joined, require_parts, test_part, windowed
 from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.jobs.telling import what_was_done
 from rfconv_cli.table import kinds
-from rfconv_cli.table.derive import Derivation
+from rfconv_cli.table.derive import Derivation, asked_categories
 from rfconv_cli.table.encode import encode_features, encode_target
 from rfconv_cli.table.mixed import refuse_mixed
 from rfconv_cli.table.reader import how_read
@@ -21,7 +21,7 @@ from rfconv_cli.table.schema import drop_missing_target, freeze_features, requir
 from rfconv_cli.table.select import not_chosen
 from rfconv_cli.table.split import SplitPlan, assign_parts, group_codes, plan_split
 from rfconv_cli.table.target import freeze_target, with_month
-from rfconv_cli.table.windows import series
+from rfconv_cli.table.windows import order_column, said_of_order
 
 Notice = Callable[[str], None]
 
@@ -43,8 +43,9 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice, te
         test = with_month(test, target)[0]
         pieces.append((test_part(prepared, test), test))
     if settings.window > 1:
-        notice(f"windows of {settings.window} rows by {series(table, settings.time, settings.group)[2]}")
-        pieces = [(windowed(piece, whole, settings), whole) for piece, whole in pieces]
+        order = order_column(table, settings.time)
+        notice(f"windows of {settings.window} rows by {said_of_order(order, settings.group)}")
+        pieces = [(windowed(piece, whole, settings, order), whole) for piece, whole in pieces]
     prepared = joined([piece for piece, _ in pieces])
     require_parts(prepared)
     for sentence in what_was_done(prepared, dropped, settings):
@@ -58,7 +59,9 @@ def _split_and_frozen(table: pa.Table, target: str, settings: Settings, *, apart
     roles = _roles(settings)
     require_roles(kept, target, roles)
     refused = not_chosen(table.column_names, settings.features, settings.exclude)
-    refuse_mixed(table, (name for name in table.column_names if name not in {target, *refused, *roles}))
+    asked = asked_categories(table, [name for name in table.column_names if name not in roles], settings.category)
+    left = {target, *refused, *roles, *asked}
+    refuse_mixed(table, [name for name in table.column_names if name not in left])
     goal = freeze_target(table, target, None if settings.task == "auto" else settings.task)
     plan = _planned(kept, settings, apart=apart)
     y = encode_target(kept, goal)
@@ -80,7 +83,7 @@ def _split_and_frozen(table: pa.Table, target: str, settings: Settings, *, apart
         roles=roles,
         derivation=Derivation(settings.category, settings.most_categories, settings.missing),
     )
-    groups, weight = group_codes(kept, plan), _weights(kept, settings.weight)
+    groups, weight = group_codes(kept, plan), _weights(kept, settings.weight, parts)
     return Prepared(schema, encode_features(kept, schema, rows), y, rows, parts, plan, groups, weight)
 
 
@@ -95,7 +98,7 @@ def _planned(table: pa.Table, settings: Settings, *, apart: bool) -> SplitPlan:
     plan = plan_split(
         table,
         group=settings.group,
-        time=settings.time,
+        time=None if settings.window > 1 and settings.group else settings.time,  # then it orders the series alone
         split_by=settings.split_by,
         split_column=settings.split_column,
     )
@@ -105,15 +108,17 @@ def _planned(table: pa.Table, settings: Settings, *, apart: bool) -> SplitPlan:
     return replace(plan, sentence=f"the rows of --test-data are the test part; of the others, {how}")
 
 
-def _weights(table: pa.Table, name: str | None) -> NDArray[np.float64] | None:
-    """(rows,) the numbers of the column of weights. Raises DataError bad_weight."""
+def _weights(table: pa.Table, name: str | None, parts: NDArray[np.str_]) -> NDArray[np.float64] | None:
+    """(rows,) the numbers of the column of weights, some above 0 in each part. Raises DataError bad_weight."""
     if name is None:
         return None
     column = table.column(name)
     weights = kinds.floats(column) if kinds.is_number(column.type) else np.full(len(column), np.nan)
-    if not ((weights >= 0) & np.isfinite(weights)).all() or not weights.any():
+    seen = [weights[parts == part] for part in ("train", "valid")]
+    if not ((weights >= 0) & np.isfinite(weights)).all() or not all(each.any() for each in seen):
         raise DataError(
-            f"column {name!r} does not say what each row counts: that takes a number, 0 or more, in every row",
+            f"column {name!r} does not say what each row counts: that takes a number, 0 or more, in every row, and "
+            "some above 0 among the training and the validation rows",
             hint="correct the column, or drop --weight",
             code="bad_weight",
         )

@@ -49,7 +49,7 @@ def _made(schema: Schema) -> dict[str, list[str]]:
     """Column of categories → what its features are called."""
     found: dict[str, list[str]] = {}
     for feature in schema.features:
-        if feature.dtype == "category":
+        if feature.dtype == "category" and not feature.lag:
             found.setdefault(feature.column, []).append(feature.name)
     return found
 

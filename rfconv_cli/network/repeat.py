@@ -50,10 +50,10 @@ def _members(sent: Packed, settings: Settings) -> NDArray[np.int64]:
 
 
 def with_shuffled_target(problem: Problem, settings: Settings) -> Problem:
-    """The same columns, the targets of the training rows in a random order: what is found then is found in noise."""
+    """The same columns, targets and weights of the training rows in a random order: what is found then is noise."""
     rng = np.random.default_rng(entropy(settings.seed, "shuffled target"))
     order = torch.from_numpy(rng.permutation(len(problem.train)))
-    return replace(problem, train=replace(problem.train, y=problem.train.y[order]))
+    return replace(problem, train=replace(problem.train.take(order), x=problem.train.x))
 
 
 def _half(problem: Problem, number: int, seed: int) -> torch.Tensor:

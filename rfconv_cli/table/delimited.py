@@ -43,6 +43,7 @@ def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN) -> pa.T
         strings_can_be_null=True,
         timestamp_parsers=list(_DATES),
         decimal_point=dialect.decimal or ("," if comma else "."),
+        column_types=dict.fromkeys(dialect.as_text, pa.string()),
     )
     table = _parse(text, name, parse, convert, len(header))
     _refuse_open_quote(text, table, name)

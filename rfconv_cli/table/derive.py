@@ -40,17 +40,23 @@ class Derivation:
 USUAL = Derivation()
 
 
-def asked_categories(table: pa.Table, names: Sequence[str], derivation: Derivation) -> set[str]:
-    """The columns that are named as categories. Raises UsageError: pattern_matches_nothing, bad_category."""
-    found = set().union(*(matching(pattern, names, "--category") for pattern in derivation.category))
-    for name in names:
+def asked_categories(table: pa.Table, names: Sequence[str], patterns: Sequence[str]) -> set[str]:
+    """The columns of `names` that the patterns mean and that can be categories; the others only a glob may mean.
+
+    Raises UsageError: pattern_matches_nothing, bad_category.
+    """
+    found = set().union(*(matching(pattern, names, "--category") for pattern in patterns))
+    for name in sorted(found):
         kind = table.schema.field(name).type
-        if name in found and not (kinds.is_plain_text(kind) or pt.is_integer(kind) or pt.is_boolean(kind)):
+        if kinds.is_plain_text(kind) or pt.is_integer(kind) or pt.is_boolean(kind):
+            continue
+        if name in patterns:
             raise UsageError(
                 f"column {name!r} cannot be categories: it is {kind}",
-                hint=f"drop --category for it, or --exclude {shell_word(name)}",
+                hint=f"drop --category {shell_word(name)}",
                 code="bad_category",
             )
+        found.remove(name)
     return found
 
 
@@ -60,12 +66,12 @@ def category_features(name: str, column: pa.ChunkedArray, most: int, taken: Cont
     most: features at most, for the most frequent values. taken: names of the table's columns; the new ones' differ.
     """
     counts = pc.value_counts(column.drop_null())
-    rows = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
-    frequent = [value for value, times in rows.items() if times >= _fewest(len(column))]
-    frequent = sorted(frequent, key=lambda value: -rows[value])[:most]
+    often = counts.filter(pc.greater_equal(counts.field("counts"), _fewest(len(column))))
+    rows = dict(zip(often.field("values").to_pylist(), often.field("counts").to_pylist(), strict=True))
+    frequent = sorted(rows, key=lambda value: -rows[value])[:most]
     covered = sum(rows[value] for value in frequent)
     nearly_all = len(column) - max(rows.values(), default=0) < _fewest(len(column))
-    if len(rows) < 2 or nearly_all or not frequent or covered < _COVERED * len(column):
+    if len(counts) < 2 or nearly_all or not frequent or covered < _COVERED * len(column):
         return []
     values: list[Label] = natural_order(frequent)
     if len(values) == 2 and covered == len(column):
@@ -79,7 +85,8 @@ def category_features(name: str, column: pa.ChunkedArray, most: int, taken: Cont
 
 def gap_features(columns: Sequence[tuple[str, pa.ChunkedArray]], taken: Container[str]) -> list[Feature]:
     """A feature for each column with gaps; columns that miss in the same rows share the first one's."""
-    found, seen = [], set()
+    found: list[Feature] = []
+    seen: set[bytes] = set()
     for name, column in columns:
         gone = kinds.missing(column)
         pattern = np.packbits(gone).tobytes()
@@ -101,7 +108,9 @@ def _has(column: pa.ChunkedArray, value: Label | None) -> Mask:
     elif kinds.is_number(column.type):
         return np.asarray(kinds.floats(column) == float(value or 0), np.bool_)
     else:  # one odd value turns a whole CSV column of numbers into text: then they are compared as written
-        hit = pc.equal(column.cast(pa.large_string()), pa.scalar(_said(value), pa.large_string()))
+        text = column.cast(pa.large_string())
+        text = pc.utf8_lower(text) if isinstance(value, bool) else text
+        hit = pc.equal(text, pa.scalar(_said(value), pa.large_string()))
     return np.asarray(pc.fill_null(hit, False).to_numpy(), np.bool_)
 
 

@@ -14,7 +14,8 @@ _SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|
 @dataclass(frozen=True)
 class Dialect:
     """na: what is missing beside the usual; skip_lines: lines above the header; header_rows: rows that it takes;
-    flag_suffix, flag_good: see `flagged`.
+    flag_suffix, flag_good: see `flagged`; as_text: columns that are text, whatever their cells look like;
+    needs_flags: whether a table without such flags is refused.
 
     delimiter, decimal, encoding: None where the text itself shows it.
     """
@@ -27,6 +28,8 @@ class Dialect:
     header_rows: int = 1
     flag_suffix: str | None = None
     flag_good: tuple[str, ...] = ()
+    as_text: tuple[str, ...] = ()
+    needs_flags: bool = True
 
 
 AS_SHOWN = Dialect()
@@ -41,7 +44,12 @@ def dialect_of(settings: Settings) -> Dialect:
         )
     if settings.encoding:
         _require_codec(settings.encoding)
-    same = {name: getattr(settings, name) for name in Dialect.__dataclass_fields__ if name != "delimiter"}
+    if settings.flag_suffix == "" or (settings.flag_good and settings.flag_suffix is None):
+        raise UsageError(
+            "--flag-suffix says what the columns of quality flags end in", hint="--flag-suffix _qc", code="bad_setting"
+        )
+    same = {name: getattr(settings, name) for name in Dialect.__dataclass_fields__ if name in Settings.model_fields}
+    del same["delimiter"]
     return Dialect(delimiter=delimiter, **same)
 
 
@@ -63,7 +71,14 @@ def with_one_header(text: bytes, name: str, dialect: Dialect, delimiter: str) ->
             hint="give fewer, or look at the file",
             code="damaged_csv",
         )
-    stacked = list(csv.reader((line.decode() for line in lines[dialect.skip_lines : -1]), delimiter=delimiter))
+    try:
+        stacked = list(csv.reader((line.decode() for line in lines[dialect.skip_lines : -1]), delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(
+            f"the header of {name} cannot be read: {error}",
+            hint="look at --delimiter and --skip-lines",
+            code="damaged_csv",
+        ) from None
     header = io.StringIO()
     csv.writer(header, delimiter=delimiter, lineterminator="").writerow(_joined(stacked))
     return end.join([*[b""] * (len(lines) - 2), header.getvalue().encode(), lines[-1]])

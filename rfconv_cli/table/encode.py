@@ -105,7 +105,8 @@ def _require_columns(table: pa.Table, schema: Schema) -> None:
     absent = [name for name in schema.columns if name not in present]
     if not absent:
         return
-    spare = [name for name in table.column_names if name not in schema.columns]
+    known = set(schema.columns)
+    spare = [name for name in table.column_names if name not in known]
     near = sorted({match for name in absent[:10] for match in nearest(name, spare, 1)})
     hint = f"the nearest other columns here are {quoted(near)}" if near else "give a table with the run's columns"
     raise DataError(

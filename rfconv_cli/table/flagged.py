@@ -5,11 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.table import kinds
 from rfconv_cli.table.select import quoted
+
+
+def flagged_columns(names: Sequence[str], suffix: str) -> set[str]:
+    """The names that stand there with `suffix` behind, too."""
+    present = set(names)
+    return {name for name in names if name + suffix in present}
 
 
 def without_flagged(table: pa.Table, suffix: str, good: Sequence[str]) -> tuple[pa.Table, str]:
@@ -18,28 +25,34 @@ def without_flagged(table: pa.Table, suffix: str, good: Sequence[str]) -> tuple[
     A column of flags is called like the one it speaks of, with `suffix` behind. good: flags of good values; without
     any, all values stay, and so they do where the flag itself is missing. Raises DataError no_flags.
     """
-    flagged = [name for name in table.column_names if name + suffix in table.column_names]
+    flagged = flagged_columns(table.column_names, suffix)
     if not flagged:
         raise DataError(
             f"no column is called like another one with {suffix!r} behind it: {quoted(table.column_names, 5)}",
             hint="correct or drop --flag-suffix",
             code="no_flags",
         )
+    flags = {name + suffix for name in flagged}
+    kept: dict[str, pa.ChunkedArray] = {}
     gone = 0
-    for name in flagged if good else ():
-        flags, column = table.column(name + suffix), table.column(name)
-        bad = ~kinds.missing(flags) & ~_is_one_of(flags, good)
-        gone += int((bad & ~kinds.missing(column)).sum())
-        cleared = pc.if_else(pa.array(~bad), column, pa.scalar(None, column.type))
-        place = table.column_names.index(name)
-        table = table.set_column(place, table.schema.field(place).with_nullable(True), cleared)
-    said = f"{len(flagged)} columns …{suffix} are quality flags and not learned from"
-    said += f"; {gone} values that they do not call good are missing" if good else ""
-    return table.drop_columns([name + suffix for name in flagged]), said
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in flags:
+            continue
+        if good and name in flagged:
+            said = table.column(name + suffix)
+            bad = ~kinds.missing(said) & ~_is_one_of(said, good)
+            gone += int((bad & ~kinds.missing(column)).sum())
+            column = pc.if_else(pa.array(~bad), column, pa.scalar(None, column.type))
+        kept[name] = column
+    told = f"{len(flagged)} columns …{suffix} are quality flags and not learned from"
+    told += f"; {gone} values that they do not call good are missing" if good else ""
+    return pa.table(kept).replace_schema_metadata(table.schema.metadata), told
 
 
 def _is_one_of(column: pa.ChunkedArray, words: Sequence[str]) -> NDArray[np.bool_]:
-    """(rows,) where the column says one of the words: by value among numbers, else as written."""
+    """(rows,) where the column says one of the words: by value among numbers and booleans, else as written."""
+    if pt.is_boolean(column.type):
+        words = [{"true": "1", "false": "0"}.get(word.lower(), word) for word in words]
     if kinds.is_number(column.type):
         return np.isin(kinds.floats(column), [float(word) for word in words if _is_number(word)])
     written = pc.is_in(column.cast(pa.large_string()), value_set=pa.array(list(words), pa.large_string()))

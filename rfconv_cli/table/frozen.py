@@ -62,11 +62,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a table must hold to be learned from or predicted. features: in table order; left_out: (name, reason)."""
+    """What a table must hold to be learned from or predicted. features: in table order; left_out: (name, reason).
+
+    order: the column that the rows of windows are ordered by; None: as they stand.
+    """
 
     target: Target
     features: tuple[Feature, ...]
     left_out: tuple[tuple[str, str], ...]
+    order: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,6 +102,7 @@ class Schema:
                 for feature in self.features
             ],
             "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out],
+            **({} if self.order is None else {"order": self.order}),
         }
 
     @classmethod
@@ -114,7 +119,8 @@ class Schema:
         names = [target.name, *(f.name for f in features), *(name for name, _ in left_out)]
         if len(set(names)) < len(names):
             raise ValueError("schema: a column is named twice")
-        return cls(target, features, left_out)
+        order = fields.get("order")
+        return cls(target, features, left_out, None if order is None else _text(order, "schema order"))
 
 
 def _written(feature: Feature) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def given_away(x: NDArray[np.float64], y: NDArray[Any], *, classes: bool) -> NDA
     told = np.zeros(x.shape[1])
     if min(map(len, halves)) == 0:
         return told
-    wide = x.shape[1] > _TREE_FOR_EACH
+    wide = x.shape[1] > _TREE_FOR_EACH and len(rows) >= 2 * _RUN
     worth = np.flatnonzero(_may_tell(x[rows], y[rows], classes=classes)).tolist() if wide else range(x.shape[1])
     for column in worth:
         values = x[:, [column]]
@@ -47,12 +47,12 @@ def _may_tell(x: NDArray[np.float64], y: NDArray[Any], *, classes: bool) -> NDAr
     runs = max(1, len(x) // _RUN)
     order = np.argsort(x, axis=0, kind="stable")[: runs * _RUN]
     told = np.empty(x.shape[1], np.bool_)
+    most = np.bincount(y).max() / len(y) if classes else 0.0
     for column in range(x.shape[1]):
         grouped = y[order[:, column]].reshape(runs, _RUN)
         if classes:
             grouped = np.sort(grouped, axis=1)
             alike = (grouped == grouped[:, [_RUN // 2]]).mean()  # the middle one of a run is its most frequent, if any
-            most = np.bincount(y).max() / len(y)
             told[column] = alike - most >= _MAY_TELL * (1 - most)
         else:
             told[column] = grouped.var(axis=1).mean() <= (1 - _MAY_TELL) * y.var()

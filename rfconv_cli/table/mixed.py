@@ -16,14 +16,17 @@ _MOSTLY = 0.9  # share of numbers from which text among them is taken for a slip
 
 def without_values(table: pa.Table, na: Sequence[str]) -> pa.Table:
     """The table with every cell missing that says what `na` says: as text, or as a number of the same value."""
+    if not na:
+        return table
     numbers = [float(word) for word in na if _is_number(word)]
-    for index, column in enumerate(table.columns if na else ()):
+    columns = []
+    for column in table.columns:
         wanted: Sequence[object] = na if is_plain_text(column.type) else numbers if _is_plain_number(column) else ()
         if wanted:
             kept = pc.invert(pc.is_in(column, value_set=_values_of(column.type, wanted)))
-            cleared = pc.if_else(kept, column, pa.scalar(None, column.type))
-            table = table.set_column(index, table.schema.field(index).with_nullable(True), cleared)
-    return table
+            column = pc.if_else(kept, column, pa.scalar(None, column.type))
+        columns.append(column)
+    return pa.Table.from_arrays(columns, names=table.column_names).replace_schema_metadata(table.schema.metadata)
 
 
 def refuse_mixed(table: pa.Table, names: Iterable[str]) -> None:
@@ -42,7 +45,8 @@ def refuse_mixed(table: pa.Table, names: Iterable[str]) -> None:
         raise DataError(
             f"column {name!r} holds numbers, but {odd[0].as_py()!r} in row {first:,}{more}",
             hint=" ".join(f"--na {shell_word(word)}" for word in words[:5])
-            + f" reads these as missing; --exclude {shell_word(name)} leaves the column out",
+            + f" reads these as missing; --exclude {shell_word(name)} leaves the column out, --category "
+            f"{shell_word(name)} takes its values for categories",
             code="mixed_column",
         )
 

@@ -15,7 +15,7 @@ import pyarrow.types as pt
 from rfconv_cli.errors import DataError
 from rfconv_cli.table.delimited import as_utf8, parse_delimited
 from rfconv_cli.table.dialect import AS_SHOWN, Dialect
-from rfconv_cli.table.flagged import without_flagged
+from rfconv_cli.table.flagged import flagged_columns, without_flagged
 from rfconv_cli.table.jma import is_jma, parse_jma
 from rfconv_cli.table.kinds import is_text
 from rfconv_cli.table.mixed import without_values
@@ -72,9 +72,10 @@ def _read(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
             hint="export the table again, with its rows",
             code="no_rows",
         )
-    if dialect.flag_suffix is not None:
+    suffix = dialect.flag_suffix
+    if suffix and (dialect.needs_flags or flagged_columns(table.column_names, suffix)):
         said = how_read(table)
-        table, flagged = without_flagged(table, dialect.flag_suffix, dialect.flag_good)
+        table, flagged = without_flagged(table, suffix, dialect.flag_good)
         table = table.replace_schema_metadata({_HOW: f"{said}; {flagged}" if said else flagged})
     return table, identity
 

@@ -70,7 +70,7 @@ def freeze_features(
     require_roles(table, target.name, roles)
     names = [name for name in table.column_names if name != target.name]
     refused = {**not_chosen(names, features, exclude), **roles}
-    asked = asked_categories(table, [name for name in names if name not in refused], derivation)
+    asked = asked_categories(table, [name for name in names if name not in roles], derivation.category)
     found, left_out = _found(table, names, refused, frozenset(features), asked, derivation)
     numbers = [feature for each in found.values() for feature in each if feature.is_own]
     _refuse_infinite(numbers)
@@ -79,7 +79,7 @@ def freeze_features(
         left_out[constant] = "constant"
     if derivation.missing == "indicator":
         gappy = [(feature.name, table.column(feature.name)) for feature in numbers if feature.name in found]
-        for gap in gap_features(gappy, table.column_names):
+        for gap in gap_features(gappy, {*table.column_names, *(one.name for each in found.values() for one in each)}):
             found[gap.column].append(gap)
     chosen = tuple(feature for each in found.values() for feature in each)
     _require_enough(chosen, left_out)
@@ -121,12 +121,15 @@ def _found(
 ) -> tuple[dict[str, list[Feature]], dict[str, str]]:
     """Column → its features, and column → reason for the others. `named`: those the user spelled out."""
     found: dict[str, list[Feature]] = {}
-    left_out = {}
+    left_out, taken = {}, set(table.column_names)
     for name in names:
         column = table.column(name)
         reason = refused.get(name) or _unusable(name, column, spelled_out=name in named)
-        if reason == _TEXT or (name in asked and (reason is None or reason.startswith(_TEXT))):
-            found[name] = category_features(name, column, derivation.most, table.column_names)
+        usual = reason == _TEXT and kinds.is_plain_text(column.type)
+        wanted = name in asked and name not in refused and (reason is None or reason.startswith(_TEXT))
+        if usual or wanted:
+            found[name] = category_features(name, column, derivation.most, taken)
+            taken |= {feature.name for feature in found[name]}
             reason = None if found[name] else reason or "no two frequent values to be categories"
         elif reason is None:
             found[name] = [_feature(name, column)]

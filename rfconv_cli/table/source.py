@@ -119,6 +119,8 @@ def kind_of_content(raw: bytes) -> str:
 def bytes_of(path: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+    except AttributeError:  # closed from the start: there is no sys.stdin
+        raise DataError("standard input is closed", hint="name a file", code="unreadable") from None
     except OSError as error:
         raise _unreadable(path, error) from None
 

@@ -3,12 +3,15 @@
 A window is a row and the rows before it in its series. Rows without a target belong to the next row that has one.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rfconv_cli.errors import DataError
 from rfconv_cli.table import kinds
 from rfconv_cli.table.derive import free_name
 from rfconv_cli.table.frozen import Schema
@@ -17,19 +20,27 @@ from rfconv_cli.table.plan import group_codes_of, order
 Rows = NDArray[np.int64]
 
 
-def series(table: pa.Table, time: str | None, group: str | None) -> tuple[Rows, Rows, str]:
-    """(rows,) row numbers in the order of their series and time, (rows,) int64 the series of each, and what was done.
-
-    time: None: by the first column of dates without gaps, or in the table's own order. group: the column whose values
-    tell series apart. Raises DataError: column_not_found, missing_group, no_time_column.
-    """
+def order_column(table: pa.Table, time: str | None) -> str | None:
+    """What rows are ordered by: `time`, else the first column of dates without gaps; None: as they stand."""
     dated = [name for name in table.column_names if kinds.is_calendar(table.schema.field(name).type)]
-    by = time or next((name for name in dated if not kinds.missing(table.column(name)).any()), None)
+    return time or next((name for name in dated if not kinds.missing(table.column(name)).any()), None)
+
+
+def said_of_order(by: str | None, group: str | None) -> str:
+    """In words: by what rows are ordered, and what tells their series apart."""
+    return ("the table's own order" if by is None else repr(by)) + (f", for each {group!r}" if group else "")
+
+
+def series(table: pa.Table, by: str | None, group: str | None) -> tuple[Rows, Rows]:
+    """(rows,) row numbers in the order of their series and time, and (rows,) int64 the series of each.
+
+    by: as `order_column` said at learning. group: the column whose values tell series apart. Raises DataError:
+    column_not_found, missing_group, no_time_column.
+    """
     moments = np.arange(table.num_rows) if by is None else order(table, by)
     codes = np.zeros(table.num_rows, np.int64) if group is None else group_codes_of(table, group)
     ordered = np.lexsort((moments, codes)).astype(np.int64)
-    said = ("the table's own order" if by is None else repr(by)) + (f", for each {group!r}" if group else "")
-    return ordered, codes[ordered], said
+    return ordered, codes[ordered]
 
 
 def windows_of(ordered: Rows, apart: Rows, ends: NDArray[np.bool_], size: int, stride: int) -> Rows:
@@ -56,18 +67,36 @@ def carried_back(values: NDArray[np.str_], known: NDArray[np.bool_]) -> NDArray[
     return np.append(values, "")[following]
 
 
-def with_lags(schema: Schema, size: int, taken: list[str]) -> Schema:
-    """The schema of windows of `size` rows: each feature now, one step back, and so on. taken: the table's names."""
-    features = [
-        replace(feature, name=free_name(f"{feature.name}@-{lag}", taken), of=feature.column, lag=lag)
-        if lag
-        else feature
-        for feature in schema.features
-        for lag in range(size)
-    ]
-    return replace(schema, features=tuple(features))
+def with_lags(schema: Schema, size: int, taken: Iterable[str], order: str | None) -> Schema:
+    """The schema of windows of `size` rows: each feature now, one step back, and so on.
+
+    taken: the table's names. order: the column that rows are ordered by, as `order_column` says.
+    """
+    features, names = [], {*taken, *schema.names}
+    for feature in schema.features:
+        features.append(feature)
+        for lag in range(1, size):
+            name = free_name(f"{feature.name}@-{lag}", names)
+            names.add(name)
+            features.append(replace(feature, name=name, of=feature.column, lag=lag))
+    return replace(schema, features=tuple(features), order=order)
 
 
 def lagged(x: NDArray[np.float64], windows: Rows) -> NDArray[np.float64]:
-    """(windows, N·size) float64 in the order of `with_lags`. x: (rows, N) of the features without lag."""
-    return x[windows[:, ::-1]].transpose(0, 2, 1).reshape(len(windows), -1)
+    """(windows, N·size) float64 in the order of `with_lags`. x: (rows, N) of the features without lag.
+
+    Raises DataError too_large where that would not fit into the memory.
+    """
+    size, columns = windows.shape[1], x.shape[1]
+    need, free = 8 * len(windows) * size * columns, psutil.virtual_memory().available
+    if need > free:
+        raise DataError(
+            f"{len(windows)} windows of {size} rows and {columns} columns would take {need / 1e9:.1f} GB of memory, "
+            f"and {free / 1e9:.1f} GB are free",
+            hint="a smaller --window, a larger --stride, or fewer --features",
+            code="too_large",
+        )
+    made = np.empty((len(windows), columns, size))
+    for lag in range(size):
+        made[:, :, lag] = x[windows[:, size - 1 - lag]]
+    return made.reshape(len(windows), -1)

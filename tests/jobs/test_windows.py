@@ -1,6 +1,7 @@
 """`--window`: columns × lags, of rows that lie in one series and one part."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -139,3 +140,31 @@ def test_windows_of_a_test_table_are_its_own(tmp_path):
     found = prepare(train, "y", from_values({"time": "hour", "window": 3}), lambda _: None, test)
     assert found.is_in("test").sum() == 198
     assert (~found.is_in("test")).sum() == 200 - 2 - 2
+
+
+def test_a_run_orders_rows_by_the_column_it_learned_by(tmp_path):
+    frame = hourly(200).assign(later=pd.Timestamp("2030-01-01"))
+    frame["later"] = frame["hour"].iloc[::-1].to_numpy()
+    frame["part"] = frame["hour"].rank().astype(int) // 20
+    run = learned(tmp_path, frame, window=3, time=None, group="part")
+    assert run.schema.order == "hour"
+    turned = frame[["later", "y", "heat", "hour", "flow", "part"]]
+    turned.to_csv(tmp_path / "turned.csv", index=False)
+    assert predict_table(run, tmp_path / "turned.csv")[0] == predict_table(run, tmp_path / "t.csv")[0]
+    turned.drop(columns="hour").to_csv(tmp_path / "none.csv", index=False)
+    with pytest.raises(DataError, match="no column 'hour'"):
+        predict_table(run, tmp_path / "none.csv")
+
+
+def test_a_number_may_order_the_rows_of_each_series():
+    frame = hourly().assign(unit=np.arange(240) % 10, cycle=hourly()["hour"].astype("int64") // 3_600_000_000_000)
+    found = prepared(frame.drop(columns="hour"), window=2, time="cycle", group="unit")
+    assert found.schema.order == "cycle"
+    assert all(len(set(found.parts[found.groups == group])) == 1 for group in set(found.groups))
+
+
+def test_windows_beyond_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    with pytest.raises(DataError) as caught:
+        prepared(hourly(), window=4)
+    assert caught.value.code == "too_large"

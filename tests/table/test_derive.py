@@ -16,6 +16,7 @@ from rfconv_cli.run import open_run
 from rfconv_cli.table.derive import Derivation
 from rfconv_cli.table.encode import encode_features
 from rfconv_cli.table.schema import Schema, freeze
+from rfconv_cli.table.windows import with_lags
 
 ROWS = 200
 QUICK = {"epochs": 2, "source": "correlation", "random_draws": 1, "stability": 0, "plots": False, "split_by": "none"}
@@ -87,6 +88,21 @@ def test_a_new_column_never_takes_the_name_of_another():
     assert schema.names == ("a", "b", "kind=on'", "kind=on")
 
 
+def test_names_that_are_made_differ_from_one_another():
+    schema = frozen(table(**{"k": words(**{"b=c": 120, "d": 80}), "k=b": words(c=120, d=80)}), most=5)
+    assert len(set(schema.names)) == len(schema.names)
+    lagged = with_lags(frozen(table(k=words(**{"pump": 60, "pump@-1": 60, "fan": 80}))), 2, ["k"], None)
+    assert Schema.from_json(lagged.to_json()) == lagged
+
+
+def test_bytes_are_no_categories():
+    assert frozen(table(kind=pa.array([b"pump", b"valve"] * 100, pa.binary()))).left_out == (("kind", "text"),)
+
+
+def test_a_glob_of_categories_passes_over_what_cannot_be_any():
+    assert made(frozen(table(kind=[1, 2] * 100), category=("*",))) == {"kind=2": 2}
+
+
 def test_gaps_become_columns_once_for_each_pattern():
     gone = [None, *[1.5, 2.5, 3.5] * 3] * 20
     other = [*[1.5, 2.5, 3.5] * 3, None] * 20
@@ -121,6 +137,7 @@ def test_what_was_not_seen_in_training_is_none_of_the_categories(values, ones):
         ([1, 2] * 100, ["1", "2", "x"], [0, 1, 0]),
         (["1", "2"] * 100, [1, 2, None], [0, 1, 0]),
         ([True, False] * 100, [True, False, None], [1, 0, 0]),
+        ([True, False] * 100, ["True", "FALSE", "x"], [1, 0, 0]),
     ],
 )
 def test_a_category_is_met_whatever_the_type_it_is_written_in(learned, met, ones):
@@ -160,3 +177,17 @@ def test_a_run_learns_from_categories_and_meets_new_ones(tmp_path: Path):
     new = pd.DataFrame({"kind": ["pump", "press", None], "a": 0.0, "b": 0.0, "c": 0.0})
     new.to_csv(tmp_path / "new.csv", index=False)
     assert predict_table(run, tmp_path / "new.csv")[0]["prediction"].to_pylist() == ["high", "low", "low"]
+
+
+@pytest.mark.parametrize(("learned", "met"), [(["True", "False", "maybe"], "True"), (["01", "02", "A1"], "01")])
+def test_text_stays_text_in_a_file_where_it_looks_like_something_else(tmp_path, learned, met):
+    rng = np.random.default_rng(1)
+    kind = rng.choice(learned, 400)
+    frame = pd.DataFrame(rng.normal(size=(400, 2)), columns=["a", "b"]).assign(kind=kind)
+    frame["y"] = np.where(kind == met, "high", "low")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    settings = from_values({**QUICK, "epochs": 15, "category": ("kind",)})
+    result = learn(tmp_path / "t.csv", "y", settings, tmp_path / "runs", lambda _: None, lambda *_: None)
+    pd.DataFrame({"a": [0.0] * 3, "b": 0.0, "kind": met}).to_csv(tmp_path / "new.csv", index=False)
+    run = open_run(Path(result["run"]["path"]))
+    assert predict_table(run, tmp_path / "new.csv")[0]["prediction"].to_pylist() == ["high"] * 3

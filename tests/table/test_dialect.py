@@ -103,6 +103,21 @@ def test_an_empty_standard_input_is_refused_by_name(monkeypatch):
         read_table(STANDARD_INPUT)
 
 
+def test_a_closed_standard_input_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError) as caught:
+        read_table(STANDARD_INPUT)
+    assert caught.value.code == "unreadable"
+
+
+def test_a_header_of_the_wrong_delimiter_is_refused(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(",".join(f"sensor {i} of many" for i in range(9000)) + "\nx\n1\n")
+    with pytest.raises(DataError) as caught:
+        read_table(path, Dialect(delimiter="\t", header_rows=2))
+    assert caught.value.code == "damaged_csv"
+
+
 def test_a_pipe_with_a_name_needs_no_ending(tmp_path: Path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from rfconv_cli.config import from_values
-from rfconv_cli.errors import DataError
+from rfconv_cli.errors import DataError, UsageError
 from rfconv_cli.jobs.prepare import prepare
 from rfconv_cli.table.dialect import Dialect, dialect_of
 from rfconv_cli.table.flagged import without_flagged
@@ -17,6 +17,7 @@ FLAGS = [
     ([1.0, 2.0, None, 9.0], ["1"], [0.5, None, 2.5, None]),
     (["ok", "bad", None, "OK"], ["ok"], [0.5, None, 2.5, None]),
     ([True, False, None, True], ["1"], [0.5, None, 2.5, 3.5]),
+    ([True, False, None, True], ["True"], [0.5, None, 2.5, 3.5]),
     ([1, 2, None, 9], [], [0.5, 1.5, 2.5, 3.5]),
     ([1, 2, None, 9], ["good"], [None, None, 2.5, None]),
 ]
@@ -54,3 +55,14 @@ def test_flags_are_told_of_and_no_features(tmp_path):
 def test_a_frame_without_flags_has_nothing_to_say(tmp_path):
     pd.DataFrame({"a": [1.5], "b": [2]}).to_csv(tmp_path / "t.csv", index=False)
     assert how_read(read_table(tmp_path / "t.csv")) is None
+
+
+@pytest.mark.parametrize("settings", [{"flag_good": ("1",)}, {"flag_suffix": ""}])
+def test_flags_without_a_suffix_are_a_usage_error(settings):
+    with pytest.raises(UsageError):
+        dialect_of(from_values(settings))
+
+
+def test_a_table_to_predict_needs_no_flags(tmp_path):
+    pd.DataFrame({"a": [1.5], "b": [2]}).to_csv(tmp_path / "t.csv", index=False)
+    assert read_table(tmp_path / "t.csv", Dialect(flag_suffix="_qc", needs_flags=False)).num_columns == 2

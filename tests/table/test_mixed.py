@@ -30,7 +30,10 @@ def test_one_word_among_numbers_is_refused_with_its_column_and_row(tmp_path):
         prepared(written(tmp_path, cells))
     assert (caught.value.code, caught.value.exit_code) == ("mixed_column", 3)
     assert str(caught.value) == "column 'flow' holds numbers, but 'ERR' in row 4,322"
-    assert caught.value.hint == "--na ERR reads these as missing; --exclude flow leaves the column out"
+    assert caught.value.hint == (
+        "--na ERR reads these as missing; --exclude flow leaves the column out, --category flow takes its values for "
+        "categories"
+    )
 
 
 @pytest.mark.parametrize("settings", [{"na": ("ERR", "--")}, {"exclude": ("flow",), "features": ()}])

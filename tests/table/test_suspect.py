@@ -129,3 +129,7 @@ def test_of_many_columns_those_that_tell_all_are_found_too(classes):
     assert gives_away(told[17])
     assert told[300] > 0.8
     assert not [column for column in range(520) if column not in (17, 300) and gives_away(told[column])]
+
+
+def test_a_wide_table_of_few_rows_is_looked_at_too():
+    assert given_away(np.random.default_rng(0).normal(size=(9, 600)), np.arange(9) % 2, classes=True).shape == (600,)
