@@ -42,6 +42,7 @@ def prepare(table: pa.Table, target: str, settings: Settings, notice: Notice, te
     if test is not None:
         test = with_month(test, target)[0]
         pieces.append((test_part(prepared, test), test))
+        dropped += test.num_rows - len(pieces[1][0].rows)
     if settings.window > 1:
         order = order_column(table, settings.time)
         notice(f"windows of {settings.window} rows by {said_of_order(order, settings.group)}")

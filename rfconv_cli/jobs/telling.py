@@ -17,6 +17,8 @@ def what_was_done(prepared: Prepared, dropped: int, settings: Settings) -> Itera
     change = "regression" if target.classes else "classification"
     fixed = any(isinstance(label, str | bool) for label in target.classes)  # text can only be classes
     yield f"target {target.name}: {target.task}, {kinds}" + ("" if fixed else f" (--task {change} would change that)")
+    if settings.class_weight == "balanced" and not target.classes:
+        yield "--class-weight balanced changes nothing: the target is a number"
     if dropped:
         yield f"{dropped} rows without a value of {target.name} left out"
     for reason, names in _by_reason(prepared.schema).items():

@@ -98,3 +98,13 @@ def test_check_counts_the_rows_of_both_tables_and_finds_the_repeated(tmp_path):
     assert [finding["code"] for finding in document["findings"]] == ["repeated_rows"]
     assert said[-2].startswith("the rows of --test-data are the test part; of the others, ")
     assert said[-1].startswith("train 216 rows, ")
+
+
+def test_rows_of_the_test_table_without_a_target_are_told_of(tmp_path):
+    test = sensor_frame(50, seed=5).drop(columns="load")
+    test.loc[:3, "state"] = None
+    data = saved(sensor_frame().drop(columns="load"), tmp_path / "train.csv")
+    said: list[str] = []
+    document = check(data, "state", from_values({}), said.append, saved(test, tmp_path / "test.csv"))
+    assert document["parts"]["test"]["rows"] == 46
+    assert "4 rows without a value of state left out" in said

@@ -8,6 +8,7 @@ import pytest
 
 from rfconv_cli.config import from_values
 from rfconv_cli.errors import DataError
+from rfconv_cli.jobs.check import check
 from rfconv_cli.jobs.learn import learn
 from rfconv_cli.network.fitted import row_weights
 from rfconv_cli.run import Run, open_run
@@ -78,3 +79,10 @@ def test_weights_that_are_none_are_refused(tmp_path, weights):
         learned(tmp_path, rare(60).assign(w=weights), weight="w")
     assert caught.value.code in ("bad_weight", "missing_group")
     assert "'w'" in caught.value.message
+
+
+def test_a_target_of_numbers_has_no_classes_to_balance_and_that_is_said(tmp_path):
+    rare().assign(y=np.arange(600) * 0.5).to_csv(tmp_path / "t.csv", index=False)
+    said: list[str] = []
+    check(tmp_path / "t.csv", "y", from_values({"class_weight": "balanced"}), said.append)
+    assert "--class-weight balanced changes nothing: the target is a number" in said
