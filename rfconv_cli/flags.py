@@ -79,7 +79,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
 
 def _metavar(annotation: Any) -> str | None:
     """What stands for the value in the help; None where the choices themselves do."""
-    kinds = {int: "N", float: "X", str: "COLUMN", tuple[str, ...]: "GLOB"}
+    kinds = {tuple[str, ...]: "GLOB", int: "N", float: "X", str: "COLUMN"}
     return next((word for kind, word in kinds.items() if kind in (annotation, *get_args(annotation))), None)
 
 
