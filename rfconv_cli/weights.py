@@ -29,8 +29,10 @@ def encoding_document(encoding: Encoding) -> dict[str, Any]:
 
 
 def network_bytes(network: nn.Module) -> bytes:
-    """The network's tensors as a safetensors file."""
-    return save({name: value.contiguous() for name, value in network.state_dict().items()})
+    """The network's tensors as a safetensors file; what networks of an ensemble share stands there for each."""
+    return save(
+        {name: value.clone(memory_format=torch.contiguous_format) for name, value in network.state_dict().items()}
+    )
 
 
 def load_model(run: Run) -> FittedModel:

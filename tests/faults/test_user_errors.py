@@ -73,7 +73,7 @@ TABLES = [
     Case("binary garbage", text(bytes(range(256)) * 40), LEARN, 3, ("not text",)),
     Case("Parquet under a CSV name", lambda: pq.write_table(pa.table({"a": [1]}), "t.csv"), LEARN, 3, (".parquet",)),
     Case("garbage as Parquet", text(b"PAR1junk", "t.parquet"), ("learn", "t.parquet", "-t", "y"), 3, ("Parquet",)),
-    Case("UTF-16", text("a,b\n1,2\n".encode("utf-16")), LEARN, 3, ("UTF-8",)),
+    Case("UTF-16", text("a,b\n1,2\n".encode("utf-16")), LEARN, 3, ("--encoding utf-16",)),
     Case("unknown encoding", text(b"a,b,state\n1,2,\xff\xfe\xfd\n"), LEARN, 3, ("UTF-8", "line 2")),
     Case("unknown format", text("x", "t.docx"), ("learn", "t.docx", "-t", "y"), 3, (".docx",)),
     Case("ragged row", text("a,b,state\n1,2,x\n1,2\n"), LEARN, 3, ("line 3",)),

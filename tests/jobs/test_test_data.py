@@ -41,8 +41,9 @@ def test_the_rows_of_the_test_table_and_no_others_are_the_test_part(tmp_path, ta
     assert predictions["target"].tolist() == test[target].tolist()
 
 
-def test_the_test_table_is_scored_as_learn_did_and_the_own_one_with_a_warning(tmp_path):
-    run = learned(tmp_path, sensor_frame(), sensor_frame(70, seed=5))
+@pytest.mark.parametrize("networks", [1, 2])
+def test_the_test_table_is_scored_as_learn_did_and_the_own_one_with_a_warning(tmp_path, networks):
+    run = learned(tmp_path, sensor_frame(), sensor_frame(70, seed=5), ensemble=networks)
     again, notices = evaluate_table(run, tmp_path / "test.csv")
     assert again["test"]["accuracy"] == evaluate_stored(run)["test"]["accuracy"]
     assert notices == []
