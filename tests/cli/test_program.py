@@ -67,7 +67,12 @@ def test_hours_of_one_day_lie_in_one_part_of_the_weather(tmp_path):
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_learn_ends_with_its_code_and_leaves_nothing(sent, code, tmp_path):
     command = [sys.executable, "-m", "rfconv_cli", "learn", str(SAMPLES / "ring.csv"), "-t", "motif"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    # a suite that runs in the background of a shell ignores SIGINT, and so would its children
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("search"):
