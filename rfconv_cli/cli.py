@@ -67,9 +67,9 @@ def learn(
     Holds out test rows, learns the fields on the others, trains the final network on them, judges it beside random
     fields and a plain MLP on the test rows, and saves all of it as a run.
     """
-    from rfconv_cli.config import resolve
     from rfconv_cli.jobs import learn as job
     from rfconv_cli.render import Screen
+    from rfconv_cli.resolve import resolve
 
     screen = Screen(quiet=quiet)
     settings = resolve(flags)
@@ -100,9 +100,9 @@ def check(
     Reads it as `learn` would with the same flags: which columns are learned from, how many rows of each class stand in
     which part, and what to look at. Trains nothing.
     """
-    from rfconv_cli.config import resolve
     from rfconv_cli.jobs import check as job
     from rfconv_cli.render import Screen
+    from rfconv_cli.resolve import resolve
 
     screen = Screen(quiet=quiet)
     document = job.check(data, target, resolve(flags), screen.notice, test_data)
@@ -227,8 +227,9 @@ def config_schema(
 @with_settings
 def config_show(*, flags: dict[str, Any]) -> None:
     """Print the settings that `learn` would use here, as TOML."""
-    from rfconv_cli.config import resolve, to_toml
+    from rfconv_cli.config import to_toml
     from rfconv_cli.render import Screen
+    from rfconv_cli.resolve import resolve
 
     Screen(quiet=False).put(to_toml(resolve(flags)), None)
 

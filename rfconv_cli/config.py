@@ -1,18 +1,12 @@
 """Everything a user can set, once: flags, environment, rfconv.toml, JSON Schema and estimator come from here."""
 
-import os
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rfconv_cli.errors import UsageError, nearest
 
-CONFIG_FILE = "rfconv.toml"
-ENVIRONMENT = "RFCONV_"
-_NO_SETTING = frozenset({"RFCONV_RUN"})  # names a run; see `run.find_run`
 Source = Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction", "moments"]
 Preset = Literal["default", "fast", "best", "paper"]
 
@@ -237,17 +231,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Settings:
-    """Settings by precedence: flag, then RFCONV_*, then rfconv.toml in `folder`, then the preset's default.
-
-    Raises UsageError for an unknown key (with the nearest one) or a value out of range.
-    """
-    environ = os.environ if environ is None else environ
-    given: dict[str, Any] = {**_from_file(folder / CONFIG_FILE), **_from_environment(environ)}
-    given |= {key: value for key, value in flags.items() if value not in (None, (), [])}
-    return from_values(given)
-
-
 def from_values(given: Mapping[str, Any]) -> Settings:
     """Settings from plain values, the rest from the preset they name. Raises UsageError."""
     for key in given:
@@ -286,32 +269,3 @@ def to_toml(settings: Settings) -> bytes:
 def settings_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of rfconv.toml."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(
-            f"{path.name} cannot be read: {error}", hint=f"mend or remove {path.name}", code="bad_config"
-        ) from None
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    known = {f"{ENVIRONMENT}{key.upper()}": key for key in Settings.model_fields}
-    found: dict[str, Any] = {}
-    for name, text in environ.items():
-        if not name.startswith(ENVIRONMENT) or name in _NO_SETTING:
-            continue
-        if name not in known:
-            close = nearest(name, known)
-            raise UsageError(
-                f"the environment sets {name}, which is no setting; the nearest are {', '.join(close)}",
-                hint=f"unset {name}, or call it {close[0]}",
-                code="unknown_setting",
-            )
-        is_list = Settings.model_fields[known[name]].annotation == tuple[str, ...]
-        found[known[name]] = tuple(text.split(",")) if is_list else text
-    return found

@@ -8,9 +8,10 @@ from typing import get_args
 import jsonschema
 import pytest
 
-from rfconv_cli.config import PRESETS, Settings, Source, from_values, resolve, settings_schema, to_toml
+from rfconv_cli.config import PRESETS, Settings, Source, from_values, settings_schema, to_toml
 from rfconv_cli.errors import UsageError
 from rfconv_cli.export.document import load_schema
+from rfconv_cli.resolve import resolve
 
 
 def resolved(folder: Path, *, flags=None, env=None, toml: str = "") -> Settings:

@@ -53,11 +53,12 @@ def windowed(prepared: Prepared, table: pa.Table, settings: Settings, order: str
     parts[prepared.rows] = prepared.parts
     in_time = carried_back(parts[ordered], known[ordered])
     apart = apart * (len(PARTS) + 1) + np.unique(in_time, return_inverse=True)[1]
+    x = prepared.x if known.all() else encode_features(table, prepared.schema)
     windows = windows_of(ordered, apart, known, settings.window, settings.stride)
     kept = np.searchsorted(prepared.rows, windows[:, -1])
     return Prepared(
         with_lags(prepared.schema, settings.window, table.column_names, order),
-        lagged(encode_features(table, prepared.schema), windows),
+        lagged(x, windows),
         prepared.y[kept],
         prepared.rows[kept],
         prepared.parts[kept],

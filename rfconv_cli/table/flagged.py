@@ -54,14 +54,6 @@ def _is_one_of(column: pa.ChunkedArray, words: Sequence[str]) -> NDArray[np.bool
     if pt.is_boolean(column.type):
         words = [{"true": "1", "false": "0"}.get(word.lower(), word) for word in words]
     if kinds.is_number(column.type):
-        return np.isin(kinds.floats(column), [float(word) for word in words if _is_number(word)])
+        return np.isin(kinds.floats(column), kinds.numbers_in(words))
     written = pc.is_in(column.cast(pa.large_string()), value_set=pa.array(list(words), pa.large_string()))
     return np.asarray(written.to_numpy(), np.bool_)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -1,5 +1,7 @@
 """What an Arrow column holds, and its values as float64. The one place that knows Arrow's type names."""
 
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,15 @@ def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
         column = column.cast(pa.uint8())
     # safe=False: whole numbers beyond 2**53 are rounded to the nearest float64 rather than refused
     return np.array(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
+
+
+def numbers_in(words: Iterable[str]) -> list[float]:
+    """Those of the words that are numbers, without NaN, in their order."""
+    found = []
+    for word in words:
+        with contextlib.suppress(ValueError):
+            found.append(float(word))
+    return [number for number in found if number == number]
 
 
 def distinct(column: pa.ChunkedArray) -> list[Any]:

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError
-from rfconv_cli.table.kinds import is_plain_text
+from rfconv_cli.table.kinds import is_plain_text, numbers_in
 from rfconv_cli.table.select import quoted, shell_word
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
@@ -18,7 +18,7 @@ def without_values(table: pa.Table, na: Sequence[str]) -> pa.Table:
     """The table with every cell missing that says what `na` says: as text, or as a number of the same value."""
     if not na:
         return table
-    numbers = [float(word) for word in na if _is_number(word)]
+    numbers = numbers_in(na)
     columns = []
     for column in table.columns:
         wanted: Sequence[object] = na if is_plain_text(column.type) else numbers if _is_plain_number(column) else ()
@@ -49,13 +49,6 @@ def refuse_mixed(table: pa.Table, names: Iterable[str]) -> None:
             f"{shell_word(name)} takes its values for categories",
             code="mixed_column",
         )
-
-
-def _is_number(word: str) -> bool:
-    try:
-        return bool(float(word) == float(word))
-    except ValueError:
-        return False
 
 
 def _is_plain_number(column: pa.ChunkedArray) -> bool:
