@@ -196,6 +196,22 @@ def reading(
 
 
 @app.command()
+def large(
+    rows: Annotated[int, typer.Option(min=1000, help="Rows of the table.")] = 10_000_000,
+    columns: Annotated[int, typer.Option(min=5, help="Columns of the table.")] = 50,
+    allowed: Annotated[str, typer.Option(help="As --max-memory of learn.")] = "2GB",
+    preset: Annotated[Literal["fast", "default"], typer.Option(help="As --preset of learn.")] = "fast",
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Learn from a table beyond memory: time, and memory above the interpreter (most of an hour, 15 GB of disk)."""
+    from benchmarks.large import run
+
+    cache.mkdir(parents=True, exist_ok=True)
+    run(rows, columns, allowed, preset, cache, out)
+
+
+@app.command()
 def speed(out: Out = None) -> None:
     """Memory of a relaxed step and time of a fixed step, as ratios (two minutes)."""
     from benchmarks.speed import run

@@ -27,6 +27,7 @@ SUITE: dict[str, tuple[str, ...]] = {  # command → its arguments; DATA stands 
     "ablation": ("DATA",),
     "speed": (),
     "reading": (),
+    "large": (),
     "demo": (),
 }
 Say = Callable[[str], None]

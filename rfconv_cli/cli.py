@@ -2,6 +2,8 @@
 
 import os
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +11,7 @@ import typer
 
 from rfconv_cli import __version__
 from rfconv_cli.errors import GateError, UsageError
-from rfconv_cli.flags import SectionedCommand, as_words, with_settings
+from rfconv_cli.flags import DIALECT, SectionedCommand, as_words, with_settings
 
 app = typer.Typer(
     name="rfconv",
@@ -48,7 +50,7 @@ def _common(
 
 
 @app.command(cls=SectionedCommand)
-@with_settings
+@with_settings()
 def learn(
     data: DataArg,
     target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
@@ -84,7 +86,7 @@ def learn(
 
 
 @app.command(cls=SectionedCommand)
-@with_settings
+@with_settings()
 def check(
     data: DataArg,
     target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
@@ -116,6 +118,7 @@ def check(
 
 
 @app.command(cls=SectionedCommand)
+@with_settings(*DIALECT)
 def evaluate(
     data: OptionalData = None,
     run: RunOption = None,
@@ -124,15 +127,17 @@ def evaluate(
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
 ) -> None:
-    """Score a run on its test rows, or on DATA."""
+    """Score a run on its test rows, or on DATA, which is read as the run's table was where no flag says otherwise."""
     from rfconv_cli.jobs.apply import evaluate_stored, evaluate_table
     from rfconv_cli.judge.gate import check_gate, read_gate
     from rfconv_cli.render import Screen
 
     screen = Screen(quiet=quiet)
     gate = read_gate(fail_under)
-    found = _find(run, screen)
+    found = _find(run, screen, flags)
     result, notices = (evaluate_stored(found), []) if data is None else evaluate_table(found, data)
     screen.notices(notices)
     screen.result(result, as_json=json)
@@ -140,6 +145,7 @@ def evaluate(
 
 
 @app.command(cls=SectionedCommand)
+@with_settings(*DIALECT, "max_memory")
 def predict(
     data: DataArg,
     run: RunOption = None,
@@ -149,20 +155,28 @@ def predict(
         bool, typer.Option("--csv-safe", help="Put a quote before text that a spreadsheet would take for a formula.")
     ] = False,
     quiet: QuietOption = False,
+    *,
+    flags: dict[str, Any],
 ) -> None:
     """Predict the rows of DATA with a run.
 
-    Gives row (0 is the first), prediction and, for classes, the probability of each.
+    Gives row (0 is the first), prediction and, for classes, the probability of each. DATA is read as the run's table
+    was where no flag says otherwise.
     """
-    from rfconv_cli.jobs.apply import predict_table
-    from rfconv_cli.jobs.result import safe_for_sheets, table_bytes, table_suffix
+    from rfconv_cli.jobs.apply import predict_pieces
+    from rfconv_cli.jobs.memory import room_for
+    from rfconv_cli.jobs.result import safe_for_sheets, table_suffix, write_pieces
     from rfconv_cli.render import Screen
+    from rfconv_cli.table.room import IN_MEMORY
 
     screen = Screen(quiet=quiet)
     suffix = table_suffix(out)
-    predictions, notices = predict_table(_find(run, screen), data, ids or [])
+    found = _find(run, screen, flags)
+    room = IN_MEMORY if out is None else room_for([data], found.settings, out.parent, screen.notice)
+    pieces, notices = predict_pieces(found, data, room, ids or [])
     screen.notices(notices)
-    screen.put(table_bytes(safe_for_sheets(predictions) if csv_safe else predictions, suffix), out)
+    pieces = (safe_for_sheets(piece) if csv_safe else piece for piece in pieces)
+    screen.put_with(lambda file: write_pieces(file, pieces, suffix), out)
 
 
 @app.command("export-fields", cls=SectionedCommand)
@@ -224,7 +238,7 @@ def config_schema(
 
 
 @config_app.command("show", cls=SectionedCommand)
-@with_settings
+@with_settings()
 def config_show(*, flags: dict[str, Any]) -> None:
     """Print the settings that `learn` would use here, as TOML."""
     from rfconv_cli.config import to_toml
@@ -240,10 +254,13 @@ def _version(given: bool) -> None:
         raise typer.Exit
 
 
-def _find(run: str | None, screen: Any) -> Any:
+def _find(run: str | None, screen: Any, flags: Mapping[str, Any] | None = None) -> Any:
+    """The run that is meant, its settings with what the flags say of the table at hand."""
+    from rfconv_cli.resolve import changed
     from rfconv_cli.run import find_run, open_run
 
     path = find_run(run, os.environ, Path.cwd())
     path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     screen.notice(f"run {path}")
-    return open_run(path)
+    found = open_run(path)
+    return found if not flags else replace(found, settings=changed(found.settings, flags))

@@ -119,6 +119,12 @@ class Settings(BaseModel):
     source: Source = _setting(
         "contest", "Search", "Where fields come from: one source, or the winner of a contest between all."
     )
+    find_rows: int = _setting(
+        200_000,
+        "Search",
+        "Training rows, drawn, on which fields are found and compared; the final network learns from all.",
+        ge=2,
+    )
     contest_epochs: int = _setting(6, "Search", "Passes over the training rows for each entry of the contest.", ge=1)
     level: Literal["one-level", "first-order", "second-order"] = _setting(
         "one-level", "Search", "What R descends: the training loss, the held-out loss, or the unrolled one of eq. 4."
@@ -159,6 +165,9 @@ class Settings(BaseModel):
     )
 
     epochs: int = _setting(60, "Training", "Most passes over the training rows for the final network.", ge=1)
+    most_steps: int = _setting(
+        50_000, "Training", "Most steps of one training: of a table of millions of rows, fewer passes.", ge=1
+    )
     batch_size: int | None = _setting(
         None, "Training", "Rows of a training step; unset: a power of two near √(2·rows), 16 to 256.", ge=1
     )
@@ -189,6 +198,13 @@ class Settings(BaseModel):
         "Where unset settings come from: default, fast (a look), best (patience), or the paper's method.",
     )
     seed: int = _setting(0, "Other", "The one number all randomness comes from.", ge=0, lt=2**63)
+    max_memory: str | None = _setting(
+        None,
+        "Other",
+        "Memory that the table may take, such as 2GB; what takes more is worked on in files beside the run, which are "
+        "gone when it ends; unset: half of what is free.",
+        pattern=r"^\d+(\.\d+)? ?[KMGTkmgt]?[Bb]?$",
+    )
     threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)
     plots: bool = _setting(True, "Other", "Draw the fields into the run folder.")
 

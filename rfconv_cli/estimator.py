@@ -43,6 +43,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         share_fields: bool | None = None,
         scaling: str | None = None,
         source: str | None = None,
+        find_rows: int | None = None,
         contest_epochs: int | None = None,
         level: str | None = None,
         parameterisation: str | None = None,
@@ -59,6 +60,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         temperature: float | None = None,
         temperature_end: float | None = None,
         epochs: int | None = None,
+        most_steps: int | None = None,
         batch_size: int | None = None,
         lr: float | None = None,
         weight_decay: float | None = None,
@@ -84,6 +86,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.share_fields = share_fields
         self.scaling = scaling
         self.source = source
+        self.find_rows = find_rows
         self.contest_epochs = contest_epochs
         self.level = level
         self.parameterisation = parameterisation
@@ -100,6 +103,7 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         self.temperature = temperature
         self.temperature_end = temperature_end
         self.epochs = epochs
+        self.most_steps = most_steps
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
@@ -122,8 +126,8 @@ class _RFConv(BaseEstimator):  # type: ignore[misc]
         settings = fit_settings(self._settings(), x.shape[1])
         names = tuple(str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(x.shape[1])]))
         valid = _held_out(y, groups, settings, stratify=outputs > 1)
-        encoding = Encoding.fit(names, x[~valid], y[~valid], settings)
-        problem = encoding.problem(x, y, valid, outputs)
+        encoding = Encoding.fit(names, x, y, settings, ~valid)
+        problem = encoding.problem(x, y, ~valid, valid, outputs)
         if not valid.any():  # too few rows to hold any out: stop on the training loss
             problem = Problem(problem.names, problem.train, problem.train, outputs)
         found = find_fields(problem, settings, _silent)

@@ -6,21 +6,27 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rfconv_cli.errors import RunError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` at `path` whole or not at all. Raises RunError when the disk or the folder refuses."""
+    write_with(path, lambda file: file.write(data))
+
+
+def write_with(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Put what `fill` writes at `path`, whole or not at all. Raises RunError as `write_bytes`, and what `fill` does."""
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     except OSError as error:
         raise cannot_write(path, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, get_args
 
 import typer
@@ -16,9 +16,14 @@ _METAVARS = {
     "id": "COLUMN",
     "delimiter": "CHARACTER",
     "encoding": "NAME",
+    "max_memory": "SIZE",
     "flag_suffix": "TEXT",
     "flag_good": "TEXT",
 }  # where the type's own word would mislead
+
+
+DIALECT = ("delimiter", "decimal", "encoding", "skip_lines", "header_rows")  # how a text table is written
+Command = Callable[..., None]
 
 
 class SectionedCommand(TyperCommand):
@@ -37,14 +42,24 @@ class SectionedCommand(TyperCommand):
                 formatter.write_dl(records)
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Add a flag for every setting to a command; it receives those given as the dictionary `flags`."""
+def with_settings(*names: str) -> Callable[[Command], Command]:
+    """Add a flag for each of these settings to a command; it receives those given as the dictionary `flags`.
+
+    Without names, for every setting.
+    """
+    fields = {name: Settings.model_fields[name] for name in names or Settings.model_fields}
+    # a command with a few of them takes the others, and what is unset, from a run
+    defaults = {name: "" if names else _default(field.default) for name, field in fields.items()}
+    settings = [_parameter(name, field, defaults[name]) for name, field in fields.items()]
+    return lambda command: _with_flags(command, settings)
+
+
+def _with_flags(command: Command, settings: Sequence[inspect.Parameter]) -> Command:
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "flags"]
-    settings = [_parameter(name, field) for name, field in Settings.model_fields.items()]
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> None:
-        flags = {name: given.pop(name) for name in Settings.model_fields}
+        flags = {parameter.name: given.pop(parameter.name) for parameter in settings}
         command(**given, flags={name: value for name, value in flags.items() if value not in (None, [])})
 
     wrapper.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
@@ -65,10 +80,10 @@ def as_words(flags: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+def _parameter(name: str, field: FieldInfo, default: str) -> inspect.Parameter:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     option = typer.Option(
-        help=f"{field.description} {_default(field.default)}".strip(),
+        help=f"{field.description} {default}".strip(),
         rich_help_panel=str(extra.get("section", "Other")),
         show_default=False,
         metavar=_METAVARS.get(name) or _metavar(field.annotation),

@@ -41,7 +41,9 @@ def run_app(arguments: list[str]) -> int:
     except Exception as error:
         _show_traceback(verbose)
         if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
-            hint = "use fewer columns (--features), a smaller --kernel-size or --search-batch"
+            hint = (
+                "use a smaller --max-memory, fewer columns (--features), or a smaller --kernel-size or --search-batch"
+            )
             full = TrainingError("memory does not suffice", hint=hint, code="out_of_memory")
             return _say(full, as_json="--json" in given)
         told = f"a bug in rfconv: {type(error).__name__}: {error}"

@@ -1,11 +1,12 @@
 """What a user sees: results on stdout; progress and notices on stderr. Every user string as Text, never as markup."""
 
+import io
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rfconv_cli.errors import printable
-from rfconv_cli.files import to_json, write_bytes
+from rfconv_cli.files import to_json, write_with
 
 if TYPE_CHECKING:  # torch stands behind it, and most commands need none
     from rfconv_cli.fields.search import Progress as Told
@@ -73,13 +74,19 @@ class Screen:
 
     def put(self, data: bytes, path: Path | None) -> None:
         """Bytes to a file, whole or not at all, or to stdout."""
+        self.put_with(lambda file: file.write(data), path)
+
+    def put_with(self, fill: Callable[[IO[bytes]], object], path: Path | None) -> None:
+        """What `fill` writes to a file or to stdout; nothing of it where it fails."""
         if path is not None:
-            write_bytes(path, data)
+            write_with(path, fill)
             self.notice(f"wrote {path}")
-        else:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(data)
-            sys.stdout.flush()
+            return
+        whole = io.BytesIO()
+        fill(whole)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(whole.getbuffer())
+        sys.stdout.flush()
 
     def result(self, result: Mapping[str, Any], *, as_json: bool) -> None:
         """An `rfconv.result`: scores beside their controls, and the verdict."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rfconv_cli.config import Settings, from_values
+from rfconv_cli.config import Settings, from_values, stored_settings
 from rfconv_cli.errors import UsageError, nearest
 
 CONFIG_FILE = "rfconv.toml"
@@ -23,6 +23,11 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, 
     given: dict[str, Any] = {**_from_file(folder / CONFIG_FILE), **_from_environment(environ)}
     given |= {key: value for key, value in flags.items() if value not in (None, (), [])}
     return from_values(given)
+
+
+def changed(settings: Settings, flags: Mapping[str, Any]) -> Settings:
+    """The settings with some of them said anew. Raises UsageError for a value out of range."""
+    return stored_settings({**settings.model_dump(), **flags})
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class Rows:
         """The rows at `index` (int64, or a mask)."""
         return Rows(*(part[index] for part in self.parts))
 
+    def between(self, start: int, stop: int) -> "Rows":
+        """The rows from `start` to before `stop`, as a view."""
+        return Rows(*(part[start:stop] for part in self.parts))
+
     @property
     def parts(self) -> tuple[Tensor, ...]:
         """x, y, and the weights where there are any."""

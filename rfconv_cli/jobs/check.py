@@ -1,5 +1,6 @@
 """`check`: what is wrong or suspicious in a table, before any training. Needs no torch."""
 
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
+from rfconv_cli.jobs.memory import room_for
 from rfconv_cli.jobs.prepare import Notice, prepare
 from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.table import kinds
 from rfconv_cli.table.dialect import dialect_of
-from rfconv_cli.table.leak import given_away, gives_away
-from rfconv_cli.table.reader import read_table
+from rfconv_cli.table.large import read_into
+from rfconv_cli.table.leak import MOST_ROWS, given_away, gives_away
 from rfconv_cli.table.select import quoted, shell_word
 from rfconv_cli.table.split import PARTS
 from rfconv_cli.table.suspect import Finding, suspicious, time_gaps
 
+_FACTOR, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)  # Fibonacci hashing (Knuth), between shifts
 _RARE = 10  # rows of a class below which its scores say little
 
 
@@ -28,10 +31,11 @@ def check(data: Path, target: str, settings: Settings, notice: Notice, test_data
 
     `notice` is told what `learn` would do to the table.
     """
-    table = read_table(data, dialect_of(settings))
-    test = None if test_data is None else read_table(test_data, dialect_of(settings))
-    prepared = prepare(table, target, settings, notice, test)
-    gaps = np.isnan(prepared.x)
+    tables = [data, *([] if test_data is None else [test_data])]
+    room = room_for(tables, settings, Path(tempfile.gettempdir()), notice)
+    table, *other = (read_into(room, path, dialect_of(settings))[0] for path in tables)
+    prepared = prepare(table, target, settings, notice, other[0] if other else None, room)
+    gaps = np.array([np.isnan(column).mean() for column in prepared.x.T])
     return {
         "format": "rfconv.check",
         "format_version": 1,
@@ -43,7 +47,7 @@ def check(data: Path, target: str, settings: Settings, notice: Notice, test_data
         },
         "learned_from": list(prepared.schema.names),
         "left_out": [{"name": name, "reason": reason} for name, reason in prepared.schema.left_out],
-        "missing": {"cells": float(gaps.mean()), "columns": int(gaps.any(axis=0).sum())},
+        "missing": {"cells": float(gaps.mean()), "columns": int(np.count_nonzero(gaps))},
         "split": prepared.plan.sentence,
         "parts": {part: _part(prepared, part) for part in PARTS},
         "findings": [asdict(finding) | {"columns": list(finding.columns)} for finding in _findings(table, prepared)],
@@ -61,12 +65,12 @@ def _part(prepared: Prepared, part: str) -> dict[str, Any]:
 
 def _findings(table: pa.Table, prepared: Prepared) -> list[Finding]:
     schema = prepared.schema
-    own = [i for i, feature in enumerate(schema.features) if feature.is_own]
+    own = {feature.name: prepared.x[:, i] for i, feature in enumerate(schema.features) if feature.is_own}
     whole = {feature.name: feature.dtype == "integer" for feature in schema.features}
     return [
         *_rare_classes(prepared),
         *_leaks(table, prepared),
-        *suspicious([schema.features[i].name for i in own], prepared.x[:, own], whole),
+        *suspicious(own, whole),
         *_repeated(prepared),
         *time_gaps(table),
     ]
@@ -90,7 +94,8 @@ def _leaks(table: pa.Table, prepared: Prepared) -> list[Finding]:
     own = [i for i, feature in enumerate(prepared.schema.features) if feature.is_own]
     texts = _texts(table, prepared)
     names = [*(prepared.schema.features[i].name for i in own), *texts]
-    seen = prepared.is_in("train", "valid")  # the test rows may lie in another table
+    seen = np.flatnonzero(prepared.is_in("train", "valid"))  # the test rows may lie in another table
+    seen = np.sort(np.random.default_rng(0).permutation(seen)[:MOST_ROWS])
     codes = [_codes(table.column(name), prepared.rows[seen]) for name in texts]
     x = np.column_stack([prepared.x[seen][:, own], *codes])
     told = given_away(x, prepared.y[seen], classes=bool(prepared.schema.target.classes))
@@ -124,13 +129,19 @@ def _codes(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> NDArray[np.float
 
 def _repeated(prepared: Prepared) -> list[Finding]:
     """Rows of the test part whose values stand in another part too."""
-    seen = prepared.is_in("train", "valid")
-    rows = np.ascontiguousarray(prepared.x + 0.0)
-    known = {row.tobytes() for row in rows[seen]}
-    again = sum(row.tobytes() in known for row in rows[~seen])
+    seen, keys = prepared.is_in("train", "valid"), _keys(prepared.x)
+    again = int(np.isin(keys[~seen], keys[seen]).sum())
     if not again:
         return []
     message = (
         f"{again} of {int((~seen).sum())} test rows stand in the other parts too, with the same values in all columns"
     )
     return [Finding("repeated_rows", (), message, "drop the copies, or keep them together with --group")]
+
+
+def _keys(x: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """(rows,) a number for each row's values: equal rows have equal ones, others the same one in 2⁶⁴ pairs."""
+    keys = np.zeros(len(x), np.uint64)
+    for column in x.T:
+        keys = (keys ^ (keys >> _SHIFT)) * _FACTOR + (np.ascontiguousarray(column) + 0.0).view(np.uint64)  # −0 is 0
+    return (keys ^ (keys >> _SHIFT)) * _FACTOR

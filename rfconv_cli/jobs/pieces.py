@@ -5,21 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import DataError
 from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.table.encode import encode_features, encode_target
+from rfconv_cli.table.room import Room
 from rfconv_cli.table.schema import drop_missing_target
 from rfconv_cli.table.select import quoted
 from rfconv_cli.table.split import PARTS, group_codes
 from rfconv_cli.table.windows import carried_back, lagged, series, windows_of, with_lags
 
 
-def test_part(prepared: Prepared, test: pa.Table) -> Prepared:
+def test_part(prepared: Prepared, test: pa.Table, room: Room) -> Prepared:
     """The rows of another table, all of them "test"; their groups are none of `prepared`'s. Raises DataError."""
     target = prepared.schema.target
-    kept, rows = drop_missing_target(test, target.name)
+    kept, rows = drop_missing_target(test, target.name, room)
     if not len(rows):
         raise DataError(
             f"the test table has no row with a value of {target.name!r}", hint=f"fill in {target.name}", code="no_rows"
@@ -35,12 +37,12 @@ def test_part(prepared: Prepared, test: pa.Table) -> Prepared:
             )
         theirs = np.asarray(group_codes(kept, prepared.plan), np.int64)
         groups = theirs - theirs.min() + groups.max() + 1
-    x, y = encode_features(kept, prepared.schema, rows), encode_target(kept, target)
+    x, y = encode_features(kept, prepared.schema, rows, room), encode_target(kept, target)
     weight = None if prepared.weight is None else np.ones(len(rows))  # the test rows are not learned from
     return Prepared(prepared.schema, x, y, rows, np.full(len(rows), "test", "<U5"), prepared.plan, groups, weight)
 
 
-def windowed(prepared: Prepared, table: pa.Table, settings: Settings, order: str | None) -> Prepared:
+def windowed(prepared: Prepared, table: pa.Table, settings: Settings, order: str | None, room: Room) -> Prepared:
     """Windows in place of rows: of the rows of one part and series, each for the target of its last row.
 
     table: the one that `prepared` is of, with its rows without a target; order: the column they are ordered by.
@@ -53,12 +55,12 @@ def windowed(prepared: Prepared, table: pa.Table, settings: Settings, order: str
     parts[prepared.rows] = prepared.parts
     in_time = carried_back(parts[ordered], known[ordered])
     apart = apart * (len(PARTS) + 1) + np.unique(in_time, return_inverse=True)[1]
-    x = prepared.x if known.all() else encode_features(table, prepared.schema)
+    x = prepared.x if known.all() else encode_features(table, prepared.schema, room=room)
     windows = windows_of(ordered, apart, known, settings.window, settings.stride)
     kept = np.searchsorted(prepared.rows, windows[:, -1])
     return Prepared(
         with_lags(prepared.schema, settings.window, table.column_names, order),
-        lagged(x, windows),
+        lagged(x, windows, room),
         prepared.y[kept],
         prepared.rows[kept],
         prepared.parts[kept],
@@ -68,7 +70,7 @@ def windowed(prepared: Prepared, table: pa.Table, settings: Settings, order: str
     )
 
 
-def joined(pieces: Sequence[Prepared]) -> Prepared:
+def joined(pieces: Sequence[Prepared], room: Room) -> Prepared:
     """The rows of all of them, one after the other."""
     first = pieces[0]
     if len(pieces) == 1:
@@ -77,13 +79,20 @@ def joined(pieces: Sequence[Prepared]) -> Prepared:
     weights = [piece.weight for piece in pieces if piece.weight is not None]
     return replace(
         first,
-        x=np.concatenate([piece.x for piece in pieces]),
+        x=_stacked([piece.x for piece in pieces], room),
         y=np.concatenate([piece.y for piece in pieces]),
         rows=np.concatenate([piece.rows for piece in pieces]),
         parts=np.concatenate([piece.parts for piece in pieces]),
         groups=np.concatenate(groups) if groups else None,
         weight=np.concatenate(weights) if weights else None,
     )
+
+
+def _stacked(each: Sequence[NDArray[np.float64]], room: Room) -> NDArray[np.float64]:
+    stacked = room.empty((sum(map(len, each)), each[0].shape[1]), np.float64, "F")
+    for column in range(stacked.shape[1]):
+        np.concatenate([x[:, column] for x in each], out=stacked[:, column])
+    return stacked
 
 
 def require_parts(prepared: Prepared) -> None:

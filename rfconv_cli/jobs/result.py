@@ -2,9 +2,9 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,15 +57,26 @@ def predictions_table(
 def with_ids(predictions: pa.Table, table: pa.Table, ids: Sequence[str]) -> pa.Table:
     """The predictions with these columns of their table after `row`. Raises DataError, UsageError."""
     require_roles(table, "", dict.fromkeys(ids, "id"))
+    require_free(ids, predictions.column_names)
     for place, name in enumerate(ids, start=1):
-        if name in predictions.column_names:
+        predictions = predictions.add_column(place, name, table.column(name))
+    return predictions
+
+
+def require_free(ids: Sequence[str], taken: Sequence[str]) -> None:
+    """Raises UsageError id_taken for an id that is called as a column of the predictions, or given twice."""
+    for place, name in enumerate(ids):
+        if name in taken or name in ids[:place]:
             raise UsageError(
                 f"--id {name}: the predictions have a column of this name themselves, or it was given twice",
                 hint="rename it in the table",
                 code="id_taken",
             )
-        predictions = predictions.add_column(place, name, table.column(name))
-    return predictions
+
+
+def columns_of(target: Target) -> list[str]:
+    """What the columns of `predictions_table` are called."""
+    return ["row", TARGET, PREDICTION, *(f"{PROBABILITY}{label}" for label in target.classes)]
 
 
 def safe_for_sheets(table: pa.Table) -> pa.Table:
@@ -101,8 +112,18 @@ def table_suffix(out: Path | None) -> str:
 def table_bytes(table: pa.Table, suffix: str) -> bytes:
     """The table as the bytes of a .csv or .parquet file."""
     sink = io.BytesIO()
-    if suffix == ".parquet":
-        pq.write_table(table, sink, compression="zstd")
-    else:
-        pa_csv.write_csv(table, sink, pa_csv.WriteOptions(quoting_style="needed"))
+    write_pieces(sink, [table], suffix)
     return sink.getvalue()
+
+
+def write_pieces(sink: IO[bytes], pieces: Iterable[pa.Table], suffix: str) -> None:
+    """Tables of one schema, at least one, into a .csv or .parquet file, one behind the other."""
+    writer = None
+    for piece in pieces:
+        if writer is None and suffix == ".parquet":
+            writer = pq.ParquetWriter(sink, piece.schema, compression="zstd")
+        elif writer is None:
+            writer = pa_csv.CSVWriter(sink, piece.schema, write_options=pa_csv.WriteOptions(quoting_style="needed"))
+        writer.write_table(piece)
+    if writer is not None:
+        writer.close()

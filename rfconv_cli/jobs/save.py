@@ -73,7 +73,7 @@ def save(
 
 
 def _splits(prepared: Prepared) -> pa.Table:
-    columns = {"row": pa.array(prepared.rows), "part": pa.array(prepared.parts.tolist())}
+    columns = {"row": pa.array(prepared.rows), "part": pa.array(prepared.parts)}
     if prepared.groups is not None:
         columns["group"] = pa.array(prepared.groups)
     return pa.table(columns)

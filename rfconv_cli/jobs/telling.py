@@ -37,9 +37,10 @@ def what_was_done(prepared: Prepared, dropped: int, settings: Settings) -> Itera
 
 def _gaps(prepared: Prepared) -> Iterator[str]:
     """How many cells were missing, where any was; each once, however many windows it lies in."""
-    gaps = np.isnan(prepared.x[:, [not feature.lag for feature in prepared.schema.features]])
+    own = [i for i, feature in enumerate(prepared.schema.features) if not feature.lag]
+    gaps = np.array([np.count_nonzero(np.isnan(prepared.x[:, i])) for i in own])
     if gaps.any():
-        columns = int(gaps.any(axis=0).sum())
+        columns = np.count_nonzero(gaps)
         of_them = "1 column" if columns == 1 else f"{columns} columns"
         cells = "1 missing cell" if gaps.sum() == 1 else f"{gaps.sum()} missing cells"
         told = sum(feature.dtype == "missing" and not feature.lag for feature in prepared.schema.features)

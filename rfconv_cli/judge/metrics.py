@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 _LEVEL = 0.95
 _CHUNK_CELLS = 4_000_000
+_MOST_UNITS = 10_000  # drawn at a time; of more, chance bundles are drawn, whose sums spread as those of rows do
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,15 @@ class Resamples:
         return np.asarray((means * counts).sum(axis=1) / len(vectors))
 
     def _units(self, values: Floats) -> tuple[Floats, Floats]:
-        """What is drawn: (U, V) sums of the values and (U,) numbers of rows, U rows or groups."""
+        """What is drawn: (U, V) sums of the values and (U,) numbers of rows, U rows, groups, or bundles of either."""
         _, codes = np.unique(self.groups if self.groups is not None else [], return_inverse=True)
         if codes.max(initial=0) == 0:
-            return values, np.ones(self.rows)
+            if self.rows <= _MOST_UNITS:
+                return values, np.ones(self.rows)
+            codes = np.arange(self.rows)
+        units = int(codes.max()) + 1
+        if units > _MOST_UNITS:
+            codes = np.random.default_rng([self.seed, 3]).permutation(units)[codes] % _MOST_UNITS
         sizes = np.bincount(codes).astype(np.float64)
         return np.stack([np.bincount(codes, column) for column in values.T], axis=1), sizes
 

@@ -7,7 +7,9 @@ say nothing, last. Brief trainings alone favour searched fields, which are learn
 The test rows are not seen.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
-from rfconv_cli.fields.search import Progress
+from rfconv_cli.fields.search import Progress, resolved
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.gap import SearchRecord
-from rfconv_cli.network.learn import Problem, search_fields
-from rfconv_cli.network.side_by_side import train_each
+from rfconv_cli.network.learn import Problem, rows_to_find_on, search_fields
+from rfconv_cli.network.side_by_side import Packed, in_processes, packed, processes_for, train_each, unpacked
 from rfconv_cli.network.starts import STARTS, Entry, Starts
 from rfconv_cli.network.train import Trained, predict, row_losses
 
@@ -33,7 +35,7 @@ class Found:
     """The fields that were chosen, by which entry, and the contest's table (empty when there was nothing to choose).
 
     search: how the search went, where there was one, whether its fields were chosen or not. trained: the networks that
-    were trained to the end on the way.
+    were trained to the end on the way, on all rows.
     """
 
     fields: ReceptiveFields
@@ -44,18 +46,44 @@ class Found:
 
 
 def find_fields(problem: Problem, settings: Settings, progress: Progress) -> Found:
-    """Receptive fields by `settings.source`: from one source, or from all with a contest between them."""
+    """Receptive fields by `settings.source`: from one source, or from all with a contest between them.
+
+    Of more rows than `settings.find_rows`, from so many drawn ones; no network that they trained is given back.
+    """
+    drawn = rows_to_find_on(problem, settings)
+    found = _find(drawn, settings, progress)
+    return found if drawn is problem else replace(found, trained={})
+
+
+def _find(problem: Problem, settings: Settings, progress: Progress) -> Found:
     if settings.source == SEARCHED:
         fields, record = search_fields(problem, settings, progress)
         return Found(fields, SEARCHED, (), record)
-    starts = Starts(problem, settings)
     if settings.source != "contest":
-        chosen = starts.entry(settings.source)
+        chosen = Starts(problem, settings).entry(settings.source)
         return Found(chosen.fields, chosen.name, ())
-    entries = [starts.entry(name) for name in STARTS]
-    searched, record = search_fields(problem, settings, progress)
-    found = contest([*entries, Entry(SEARCHED, searched), starts.random()], problem, settings, progress)
-    return replace(found, search=record)
+    entries, record = _entries(problem, settings, progress)
+    return replace(contest(entries, problem, settings, progress), search=record)
+
+
+def _entries(problem: Problem, settings: Settings, progress: Progress) -> tuple[list[Entry], SearchRecord]:
+    """All that take part, in the order of preference; where a process is to spare, it finds the starts meanwhile."""
+    steps = resolved(settings, len(problem.train), len(problem.names)).search_steps or 0
+    sent = (packed(problem), settings)
+    if processes_for(problem, 2, steps, settings) > 1:
+        with warnings.catch_warnings(), closing(in_processes(_starts, [sent], 2)) as meanwhile:
+            warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")  # where the search fails
+            searched, record = search_fields(problem, settings, progress)
+            starts = next(meanwhile)
+    else:
+        starts = _starts(*sent)
+        searched, record = search_fields(problem, settings, progress)
+    return [*starts, Entry(SEARCHED, searched), Starts(problem, settings).random()], record
+
+
+def _starts(sent: Packed, settings: Settings) -> list[Entry]:
+    starts = Starts(unpacked(sent), settings)
+    return [starts.entry(name) for name in STARTS]
 
 
 def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, progress: Progress) -> Found:

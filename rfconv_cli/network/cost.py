@@ -14,7 +14,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.candidates import worth_gathering
 from rfconv_cli.fields.moments import moments_cost
 from rfconv_cli.fields.search import resolved
-from rfconv_cli.network.train import batch_of
+from rfconv_cli.network.train import batch_of, epochs_of, steps_of_epoch
 
 _FLOAT, _INT = 4, 8  # bytes
 _AT_REST = 400_000_000  # bytes of the program with its libraries, before any table
@@ -61,24 +61,28 @@ class Speed:
     numbers: float
 
 
-def stage_costs(rows: int, columns: int, outputs: int, settings: Settings) -> tuple[StageCost, ...]:
+def stage_costs(
+    rows: int, columns: int, outputs: int, settings: Settings, held: int | None = None
+) -> tuple[StageCost, ...]:
     """The stages that `settings` ask for, in order: screen, align, search, choose, train, controls.
 
-    rows: training rows. An upper bound where training may stop early.
+    rows: training rows. held: how many of them lie in memory; None: all. An upper bound where training may stop early.
     """
     settings = resolved(settings, rows, columns)
     contest = settings.source == "contest"
-    training = _training(rows, columns, outputs, settings)
-    shown = settings.contest_epochs / settings.epochs
+    training = _training(rows, columns, outputs, settings, rows if held is None else held)
+    drawn = min(rows, settings.find_rows)  # fields are found and compared on these
+    shown = settings.contest_epochs / epochs_of(drawn, settings)
+    entries = _ENTRIES * shown + _FINALISTS - (1 if drawn == rows else 0)
     controls = settings.random_draws + (1 if contest else 2)  # the MLP, and correlation fields that stood in no contest
     # a search is counted again only where it is sure to be repeated: a contest may be won by others
     searched = settings.source == "searched"
     halves = halves_of(settings.source, settings) * (2 if searched else 1)
-    once_more = _search(columns, outputs, settings) if searched else _screen(rows // 2, columns)
+    once_more = _search(columns, outputs, settings) if searched else _screen(drawn // 2, columns)
     stages = [
-        *([_screen(rows, columns), _align(columns, outputs, settings)] if settings.source != "searched" else []),
+        *([_screen(drawn, columns), _align(columns, outputs, settings)] if settings.source != "searched" else []),
         *([_search(columns, outputs, settings)] if contest or settings.source == "searched" else []),
-        *([_times(training, "choose", _ENTRIES * shown + _FINALISTS - 1)] if contest else []),
+        *([_times(_training(drawn, columns, outputs, settings, drawn), "choose", entries)] if contest else []),
         training,
         _times(training, "controls", controls),
         *([_times(once_more, "stability", halves)] if halves else []),
@@ -106,7 +110,7 @@ def search_memory(columns: int, settings: Settings) -> int:
         _COPIES_WITH_NOISE if settings.estimator == "gumbel" else 0
     )
     numbers = copies * depth * slots * columns * _width(columns, settings)
-    rows = max(settings.search_batch, min(1024, _PREDICTED // columns))
+    rows = max(settings.search_batch, min(256, _PREDICTED // columns))
     numbers += rows * columns * _values_each(settings, inputs=1)
     numbers += _COPIES_OF_WEIGHTS * columns * settings.channels * max(1, settings.hidden)
     table = 0
@@ -170,9 +174,9 @@ def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
     return StageCost("search", steps * products, float(steps * numbers), besides, search_memory(columns, settings))
 
 
-def _training(rows: int, columns: int, outputs: int, settings: Settings) -> StageCost:
+def _training(rows: int, columns: int, outputs: int, settings: Settings, held: int) -> StageCost:
     batch = batch_of(rows, settings)
-    steps = max(1, rows // max(1, batch)) * settings.epochs
+    steps = steps_of_epoch(rows, settings) * epochs_of(rows, settings)
     embedded = settings.embedding != "none"
     inputs = settings.embedding_size if embedded else 1
     embedding = settings.bins * settings.embedding_size if embedded else 0  # weights of a column
@@ -180,7 +184,7 @@ def _training(rows: int, columns: int, outputs: int, settings: Settings) -> Stag
     products = 6.0 * batch * (_weights_used(columns, outputs, settings, inputs) + columns * embedding)
     own_kernels = settings.kernel_size * inputs * settings.channels if settings.kernel == "own" else 0
     weights = columns * (settings.channels * (settings.hidden or outputs) + embedding + own_kernels)
-    memory = (settings.ensemble * (3 * values + 5 * weights) + 2 * rows * columns) * _FLOAT
+    memory = (settings.ensemble * (3 * values + 5 * weights) + 2 * held * columns) * _FLOAT
     numbers = float(_VALUE_TOUCHED * (values + weights))
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
     return _times(StageCost("train", steps * products, steps * numbers, besides, memory), "train", settings.ensemble)

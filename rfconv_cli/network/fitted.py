@@ -14,9 +14,11 @@ from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.learn import Problem
 from rfconv_cli.network.model import fixed_network
 from rfconv_cli.network.train import predict
-from rfconv_cli.table.encode import Scaling
+from rfconv_cli.table.encode import Scaling, row_blocks
+from rfconv_cli.table.room import IN_MEMORY, Room
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,34 @@ class Encoding:
     target_scale: float = 1.0
 
     @classmethod
-    def fit(cls, names: tuple[str, ...], x: Floats, y: NDArray[Any], settings: Settings) -> "Encoding":
-        """x (rows, N) float64 with NaN, y (rows,): int64 class codes or float64 values. Training rows only."""
-        x = np.ascontiguousarray(x)  # sums differ in the last digit between memory orders
-        scaling = Scaling.fit(x)
+    def fit(
+        cls, names: tuple[str, ...], x: Floats, y: NDArray[Any], settings: Settings, rows: Mask | None = None
+    ) -> "Encoding":
+        """x (rows, N) float64 with NaN, y (rows,): int64 class codes or float64 values. Training rows only.
+
+        rows: (rows,) which of these they are; None: all.
+        """
+        scaling = Scaling.fit(x, rows)
         if settings.scaling == "shared":
-            scaling = scaling.pooled(x)
+            scaling = scaling.pooled(x, rows)
         if y.dtype.kind != "f":
             return cls(names, scaling)
-        deviation = float(np.std(y))
-        return cls(names, scaling, float(np.mean(y)), deviation if deviation > 0 else 1.0)
+        values = y if rows is None else y[rows]
+        deviation = float(np.std(values))
+        return cls(names, scaling, float(np.mean(values)), deviation if deviation > 0 else 1.0)
 
-    def encode_x(self, x: Floats) -> Tensor:
-        """(rows, N) float64 in table order → (rows, N) float32, columns sorted by name."""
+    def encode_x(self, x: Floats, rows: NDArray[np.int64] | None = None, room: Room = IN_MEMORY) -> Tensor:
+        """(rows, N) float64 in table order → (rows, N) float32, columns sorted by name. rows: which of them; None: all.
+
+        The result lies in `room`; beside it, one block of rows is worked on at a time.
+        """
         order = sorted(range(len(self.names)), key=self.names.__getitem__)
-        return torch.from_numpy(np.ascontiguousarray(self.scaling.apply(x)[:, order]))
+        count = len(x) if rows is None else len(rows)
+        encoded = room.empty((count, len(order)), np.float32)
+        for block in row_blocks(count, len(order)):
+            chosen = np.ascontiguousarray(x[block] if rows is None else x[rows[block]])
+            encoded[block] = self.scaling.apply(chosen)[:, order]
+        return torch.from_numpy(encoded)
 
     def encode_y(self, y: NDArray[Any]) -> Tensor:
         """int64 codes stay; float64 values are standardised in float64, then cast to float32."""
@@ -55,12 +70,23 @@ class Encoding:
         return torch.from_numpy(((y - self.target_mean) / self.target_scale).astype(np.float32))
 
     def problem(
-        self, x: Floats, y: NDArray[Any], valid: NDArray[np.bool_], outputs: int, weight: Floats | None = None
+        self,
+        x: Floats,
+        y: NDArray[Any],
+        train: Mask,
+        valid: Mask,
+        outputs: int,
+        weight: Floats | None = None,
+        room: Room = IN_MEMORY,
     ) -> Problem:
-        """Training and validation rows as tensors. valid: (rows,) mask of the validation rows; weight: (rows,)."""
-        weights = None if weight is None else torch.from_numpy(weight.astype(np.float32))
-        rows, held_out = Rows(self.encode_x(x), self.encode_y(y), weights), torch.from_numpy(valid)
-        return Problem(tuple(sorted(self.names)), rows.take(~held_out), rows.take(held_out), outputs)
+        """Training and validation rows as tensors, the ones behind the others in `room`.
+
+        train, valid: (rows,) which rows of x, y and weight (rows,) they are.
+        """
+        rows = np.concatenate([np.flatnonzero(train), np.flatnonzero(valid)])
+        weights = None if weight is None else torch.from_numpy(weight[rows].astype(np.float32))
+        both, cut = Rows(self.encode_x(x, rows, room), self.encode_y(y[rows]), weights), int(train.sum())
+        return Problem(tuple(sorted(self.names)), both.between(0, cut), both.between(cut, len(both)), outputs)
 
 
 @dataclass(frozen=True)
@@ -74,7 +100,8 @@ class FittedModel:
 
     def predict(self, x: Floats) -> NDArray[np.float32] | Floats:
         """(rows, N) float64 in table order → (rows, classes) float32 probabilities, or (rows,) float64 values."""
-        return decode_outputs(predict(self.network, self.encoding.encode_x(x)), self.encoding, self.outputs)
+        blocks = [predict(self.network, self.encoding.encode_x(x[block])) for block in row_blocks(*x.shape)]
+        return decode_outputs(torch.cat(blocks or [torch.zeros(0, self.outputs)]), self.encoding, self.outputs)
 
 
 def row_weights(y: NDArray[Any], train: NDArray[np.bool_], given: Floats | None, settings: Settings) -> Floats | None:

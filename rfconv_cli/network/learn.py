@@ -6,6 +6,7 @@ matter: noise belongs to a name, not to a place.
 
 import zlib
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import psutil
@@ -24,11 +25,13 @@ from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.cost import search_memory
 from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.gap import SearchRecord, record
-from rfconv_cli.network.model import Ensemble, FieldNetwork, fixed_network
+from rfconv_cli.network.model import Ensemble, FieldNetwork, count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, screened, settle, split_parameters
 from rfconv_cli.network.train import Trained, loss_value, train_network, train_on_all
 
+PLAIN_MLP: Final = None  # in place of fields: a network without any
 _SLOT_VALUES_WORTH_THREADS = 200_000
+_ROWS_OF_EDGES = 1 << 18  # quantiles of so many rows are as good as those of more
 _USUAL_BATCH = 64  # before the rows are counted
 
 
@@ -49,8 +52,35 @@ class Problem:
 
     def together(self) -> "Problem":
         """The same with the validation rows among the training rows."""
-        parts = (torch.cat(both) for both in zip(self.train.parts, self.valid.parts, strict=True))
+        parts = (_joined(*both) for both in zip(self.train.parts, self.valid.parts, strict=True))
         return replace(self, train=Rows(*parts), train_groups=None)
+
+
+def _joined(first: Tensor, second: Tensor) -> Tensor:
+    """One behind the other; without a copy where they lie so already, since together they may exceed the memory."""
+    one_store = first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
+    if one_store and second.storage_offset() == first.storage_offset() + first.numel() and first.is_contiguous():
+        return first.as_strided((len(first) + len(second), *first.shape[1:]), first.stride())
+    return torch.cat([first, second])
+
+
+def rows_to_find_on(problem: Problem, settings: Settings) -> Problem:
+    """The problem with `settings.find_rows` of its rows of either part, drawn; itself where there are no more."""
+    most = settings.find_rows
+    if max(len(problem.train), len(problem.valid)) <= most:
+        return problem
+    train, train_groups = _drawn(problem.train, problem.train_groups, most, entropy(settings.seed, "rows to find on"))
+    if problem.valid is problem.train:
+        return replace(problem, train=train, valid=train, train_groups=train_groups)
+    valid, valid_groups = _drawn(problem.valid, problem.valid_groups, most, entropy(settings.seed, "rows to choose on"))
+    return replace(problem, train=train, valid=valid, train_groups=train_groups, valid_groups=valid_groups)
+
+
+def _drawn(rows: Rows, groups: NDArray[np.int64] | None, most: int, seed: int) -> tuple[Rows, NDArray[np.int64] | None]:
+    if len(rows) <= most:
+        return rows, groups
+    index = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
+    return rows.take(torch.from_numpy(index)), None if groups is None else groups[index]
 
 
 def generator_for(seed: int, purpose: str) -> torch.Generator:
@@ -122,13 +152,15 @@ def _projected(network: FieldNetwork, problem: Problem, settings: Settings) -> R
     )
 
 
-def train_on_fields(problem: Problem, fields: ReceptiveFields, settings: Settings, progress: Progress) -> Trained:
-    """A fresh network on fixed fields. Same seed, same initial kernel and head, whatever the fields."""
+def train_on_fields(
+    problem: Problem, fields: ReceptiveFields | None, settings: Settings, progress: Progress
+) -> Trained:
+    """A fresh network on fixed fields, or `PLAIN_MLP`. Same seed, same initial kernel and head, whatever the fields."""
     network, generator = network_on(problem, fields, settings)
     return train_network(network, problem.train, problem.valid, settings, generator, progress)
 
 
-def trained_on_all(problem: Problem, fields: ReceptiveFields, before: Trained, settings: Settings) -> Trained:
+def trained_on_all(problem: Problem, fields: ReceptiveFields | None, before: Trained, settings: Settings) -> Trained:
     """The network of `train_on_fields` once more, on training and validation rows: `before` said for how long.
 
     Where `settings.refit` is off, and where the validation rows are training rows, it is `before` itself.
@@ -146,16 +178,28 @@ def trains_again(problem: Problem, settings: Settings) -> bool:
 
 
 def network_on(
-    problem: Problem, fields: ReceptiveFields, settings: Settings
+    problem: Problem, fields: ReceptiveFields | None, settings: Settings
 ) -> tuple[FieldNetwork | Ensemble, torch.Generator]:
-    """The final network on `fields`, untrained, and the generator that its training goes on with."""
-    generator, members = generator_for(settings.seed, "final"), torch.tensor(fields.members)
-    return fixed_network(members, problem.outputs, settings, generator, edges_for(problem, settings)), generator
+    """The final network on `fields`, untrained, and the generator that its training goes on with.
+
+    PLAIN_MLP: dense layers with about as many parameters, on the same embedding.
+    """
+    edges = edges_for(problem, settings)
+    if fields is not PLAIN_MLP:
+        generator, members = generator_for(settings.seed, "final"), torch.tensor(fields.members)
+        return fixed_network(members, problem.outputs, settings, generator, edges), generator
+    generator, columns = generator_for(settings.seed, "mlp"), len(problem.names)
+    members = torch.zeros(1, columns, settings.kernel_size, dtype=torch.int64)
+    size = count_parameters(fixed_network(members, problem.outputs, settings, generator, edges))
+    return plain_mlp(columns, problem.outputs, size, settings, generator, edges), generator
 
 
 def edges_for(problem: Problem, settings: Settings) -> Tensor | None:
     """The bin edges of the embedding that the settings ask for, from the training rows; None for plain numbers."""
-    return bin_edges(problem.train.x, settings.bins) if settings.embedding == "piecewise-linear" else None
+    if settings.embedding != "piecewise-linear":
+        return None
+    x = problem.train.x
+    return bin_edges(x[:: max(1, len(x) // _ROWS_OF_EDGES)], settings.bins)
 
 
 def entropy(seed: int, purpose: str) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, resolved
 from rfconv_cli.network.contest import SEARCHED, find_fields
-from rfconv_cli.network.learn import Problem, entropy
+from rfconv_cli.network.learn import Problem, entropy, rows_to_find_on
 from rfconv_cli.network.side_by_side import Packed, in_processes, packed, processes_for, unpacked
 from rfconv_cli.network.starts import ALIGNED_INTERACTION, INTERACTION, MOMENTS
 
@@ -25,7 +25,7 @@ def fields_on_halves(
     problem: Problem, source: str, settings: Settings, halves: int, progress: Progress
 ) -> list[NDArray[np.int64]]:
     """Members (D, N, K) that `source` finds on each half-sample. Raises TrainingError as the search does."""
-    asked = settings.model_copy(update={"source": source})
+    problem, asked = rows_to_find_on(problem, settings), settings.model_copy(update={"source": source})
     steps = resolved(asked, len(problem.train) // 2, len(problem.names)).search_steps or 0
     count = processes_for(problem, halves, steps, settings) if source == SEARCHED else 1
     tasks = (_half_problem(problem, number, asked) for number in range(halves))
@@ -51,7 +51,7 @@ def _members(sent: Packed, settings: Settings) -> NDArray[np.int64]:
 
 def with_shuffled_target(problem: Problem, settings: Settings) -> Problem:
     """The same columns, targets and weights of the training rows in a random order: what is found then is noise."""
-    rng = np.random.default_rng(entropy(settings.seed, "shuffled target"))
+    problem, rng = rows_to_find_on(problem, settings), np.random.default_rng(entropy(settings.seed, "shuffled target"))
     order = torch.from_numpy(rng.permutation(len(problem.train)))
     return replace(problem, train=replace(problem.train.take(order), x=problem.train.x))
 

@@ -3,7 +3,7 @@
 A small network keeps one core busy, so the other cores take its siblings. Whether they do changes no digit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -15,18 +15,20 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.learn import Problem, network_on, threads_for, train_on_fields, trained_on_all, trains_again
-from rfconv_cli.network.train import Epoch, Trained, batch_of
+from rfconv_cli.network.train import Epoch, Trained, epochs_of, steps_of_epoch
 
+_MOST_BYTES_SENT = 1 << 28  # rows of one process; more would have to fit into memory once for each
 _STEPS_WORTH_PROCESSES = 3000  # in all: about the time in which a fresh process has loaded torch
 _Arrays = tuple[NDArray[Any], ...]
 Packed = tuple[tuple[str, ...], int, _Arrays]
 _R = TypeVar("_R")
 _Result = tuple[dict[str, NDArray[Any]], tuple[Epoch, ...]]
-_Task = tuple[ReceptiveFields, Trained | None]  # the fields, and the training before this one
+_Fields = ReceptiveFields | None  # None: `PLAIN_MLP`
+_Task = tuple[_Fields, Trained | None]  # the fields, and the training before this one
 
 
 def train_each(
-    problem: Problem, every: Sequence[ReceptiveFields], settings: Settings, stage: str, progress: Progress
+    problem: Problem, every: Sequence[_Fields], settings: Settings, stage: str, progress: Progress
 ) -> list[Trained]:
     """`train_on_fields` for each of `every`, in their order; `stage` is what `progress` is told.
 
@@ -36,8 +38,8 @@ def train_each(
 
 
 def finish_each(
-    problem: Problem, every: Mapping[ReceptiveFields, Trained], settings: Settings, stage: str, progress: Progress
-) -> dict[ReceptiveFields, Trained]:
+    problem: Problem, every: Mapping[_Fields, Trained], settings: Settings, stage: str, progress: Progress
+) -> dict[_Fields, Trained]:
     """`trained_on_all` for every network of a first training. Raises TrainingError as that does."""
     if not trains_again(problem, settings):
         return dict(every)
@@ -57,17 +59,22 @@ def _each(
 
 
 def processes_for(problem: Problem, tasks: int, steps: int, settings: Settings) -> int:
-    """How many processes share `tasks` of `steps` each: one where threads are used or there is little to do."""
-    if threads_for(settings, len(problem.names)) > 1 or tasks * steps < _STEPS_WORTH_PROCESSES:
+    """How many processes share `tasks` of `steps` each: one where threads are used, or there is little or too much."""
+    much = problem.train.x.nbytes + problem.valid.x.nbytes > _MOST_BYTES_SENT
+    if much or threads_for(settings, len(problem.names)) > 1 or tasks * steps < _STEPS_WORTH_PROCESSES:
         return 1
     return min(int(cpu_count()), tasks)
 
 
-def in_processes(work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], count: int) -> Iterator[_R]:
-    """`work(*task)` of each task, in order, in `count` processes of one thread each. Tensors travel as arrays."""
+def in_processes(work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], count: int) -> Generator[_R, None, None]:
+    """`work(*task)` of each task, in order, in `count` processes of one thread each, which begin at once.
+
+    Tensors travel as arrays.
+    """
     # without files: joblib would map large arrays into a temporary folder
     pool = Parallel(n_jobs=count, return_as="generator", max_nbytes=None)
-    yield from pool(delayed(_alone)(work, task) for task in tasks)
+    results: Generator[_R, None, None] = pool(delayed(_alone)(work, task) for task in tasks)
+    return results
 
 
 def packed(problem: Problem) -> Packed:
@@ -91,7 +98,7 @@ def _alone(work: Callable[..., _R], task: tuple[Any, ...]) -> _R:
 
 def _processes(problem: Problem, networks: int, settings: Settings) -> int:
     rows = len(problem.train)
-    return processes_for(problem, networks, settings.epochs * (rows // max(1, batch_of(rows, settings))), settings)
+    return processes_for(problem, networks, epochs_of(rows, settings) * steps_of_epoch(rows, settings), settings)
 
 
 def _one_by_one(problem: Problem, tasks: Sequence[_Task], settings: Settings) -> Iterator[Trained]:
@@ -110,13 +117,13 @@ def _in_processes(problem: Problem, tasks: Sequence[_Task], settings: Settings, 
         yield Trained(network.eval(), history)
 
 
-def _work(sent: Packed, fields: ReceptiveFields, before: Trained | None, settings: Settings) -> _Result:
+def _work(sent: Packed, fields: _Fields, before: Trained | None, settings: Settings) -> _Result:
     """In a process of its own: train, and give back plain arrays. before: without its network."""
     trained = _train(unpacked(sent), fields, before, settings)
     return {name: value.numpy() for name, value in trained.network.state_dict().items()}, trained.history
 
 
-def _train(problem: Problem, fields: ReceptiveFields, before: Trained | None, settings: Settings) -> Trained:
+def _train(problem: Problem, fields: _Fields, before: Trained | None, settings: Settings) -> Trained:
     if before is None:
         return train_on_fields(problem, fields, settings, lambda *_: None)
     return trained_on_all(problem, fields, before, settings)

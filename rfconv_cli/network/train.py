@@ -15,6 +15,7 @@ from rfconv_cli.fields.search import Progress, Rows, one_cycle
 
 _FIRST_STEPS = 10  # of a training: their weights are soon forgotten by the average
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256  # where the setting is left open
+_MOST_PREDICTED = 256  # rows of one block; a part of few rows fills it up with empty ones
 _PREDICT_CELLS = 1 << 20  # rows × columns of one block: bounds memory for wide tables
 
 
@@ -91,6 +92,16 @@ def batch_of(rows: int, settings: Settings) -> int:
     return min(rows, settings.batch_size or min(_LARGEST_BATCH, max(_SMALLEST_BATCH, near)))
 
 
+def epochs_of(rows: int, settings: Settings) -> int:
+    """Most passes of a training over so many rows: as set, and no more than `most_steps` make, but one at least."""
+    return min(settings.epochs, max(1, settings.most_steps // steps_of_epoch(rows, settings)))
+
+
+def steps_of_epoch(rows: int, settings: Settings) -> int:
+    """Steps of one pass; rows that fill no batch wait for another one."""
+    return max(1, rows // max(1, batch_of(rows, settings)))
+
+
 def train_network(
     network: nn.Module, train: Rows, valid: Rows, settings: Settings, generator: torch.Generator, progress: Progress
 ) -> Trained:
@@ -101,13 +112,13 @@ def train_network(
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
-    average = _average_of(network, settings)
+    average, most = _average_of(network, settings), epochs_of(len(train), settings)
     for done, loss in enumerate(_epochs(network, average, train, settings, generator)):
         history.append(Epoch(loss, _valid_loss(average, valid)))
         if not best or history[-1].valid_loss < history[best_epoch].valid_loss:
             best_epoch = done
             best = {name: value.clone() for name, value in average.state_dict().items()}
-        progress("train", (done + 1) / settings.epochs)
+        progress("train", (done + 1) / most)
         if done - best_epoch >= settings.patience:
             break
     network.load_state_dict(best)
@@ -140,17 +151,16 @@ def _average_of(network: nn.Module, settings: Settings) -> nn.Module:
 def _epochs(
     network: nn.Module, average: nn.Module, train: Rows, settings: Settings, generator: torch.Generator
 ) -> Iterator[float]:
-    """One pass after another, each yielding its mean training loss; the schedule is that of `settings.epochs`.
+    """One pass after another, each yielding its mean training loss; the schedule is that of all that may be made.
 
     average: follows the weights with a memory of `settings.averaging` passes (Polyak and Juditsky 1992). A stop before
     the learning rate has come down leaves weights that still jump about; their mean does not.
     """
-    size = batch_of(len(train), settings)
-    steps = max(1, len(train) // size)
+    size, steps, epochs = (count(len(train), settings) for count in (batch_of, steps_of_epoch, epochs_of))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    schedule = one_cycle(optimiser, settings.lr, settings.epochs * steps)
+    schedule = one_cycle(optimiser, settings.lr, epochs * steps)
     memory, taken = max(1.0, settings.averaging * steps), 0
-    for _ in range(settings.epochs):
+    for _ in range(epochs):
         network.train()
         total = 0.0
         for index in torch.randperm(len(train), generator=generator).split(size)[:steps]:
@@ -181,7 +191,7 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
     Rows go in blocks of one fixed size, the last one padded, so that a row's outputs do not depend on its company.
     """
     network.eval()
-    size = min(1024, max(16, _PREDICT_CELLS // x.shape[1]))
+    size = min(_MOST_PREDICTED, max(16, _PREDICT_CELLS // x.shape[1]))
     if not len(x):
         return combined(network(x.new_zeros(size, x.shape[1])))[:0]
     outputs = []

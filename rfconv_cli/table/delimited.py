@@ -5,6 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -25,28 +26,38 @@ _MOST_QUOTES = 10_000  # pairs that are looked at
 _EXACT = 2.0**53  # from here on float64 does not hold every whole number
 
 
-def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN) -> pa.Table:
-    """The table in `text`, UTF-8 as `as_utf8` gives it; `name` is the file's, for messages.
+def settled(text: bytes, name: str, dialect: Dialect) -> tuple[bytes, Dialect]:
+    """The text with its header in one line, and the dialect with nothing left for the text to show.
 
-    Types come from all rows, not the first block. A column with whole numbers that float64 would round stays text.
-    Unnamed columns are `Unnamed: <position>`. Raises DataError: ragged_rows, open_quote, damaged_csv.
+    Raises DataError damaged_csv.
     """
     delimiter = dialect.delimiter or _sniff(_first_line(text, dialect.skip_lines))
     text = with_one_header(text, name, dialect, delimiter)
+    decimal = dialect.decimal or ("," if delimiter == ";" and _has_decimal_commas(text) else ".")
+    return text, replace(dialect, delimiter=delimiter, decimal=decimal, skip_lines=0, header_rows=1)
+
+
+def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN, above: int = 0) -> pa.Table:
+    """The table in `text`, UTF-8 as `as_utf8` gives it; `name` is the file's, for messages.
+
+    Types come from all rows, not the first block. A column with whole numbers that float64 would round stays text.
+    Unnamed columns are `Unnamed: <position>`. above: lines of the file that are missing between the header and the
+    rest. Raises DataError: ragged_rows, open_quote, damaged_csv.
+    """
+    text, dialect = settled(text, name, dialect)
     header = _first_line(text)
     if len(header) == len(text):  # pyarrow calls a header without a line end an empty file
         text += b"\n"
-    comma = delimiter == ";" and _has_decimal_commas(text)
-    parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=_has_quoted_breaks(text))
+    parse = pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=_has_quoted_breaks(text))
     convert = pa_csv.ConvertOptions(
         null_values=[*MISSING, *dialect.na],
         strings_can_be_null=True,
         timestamp_parsers=list(_DATES),
-        decimal_point=dialect.decimal or ("," if comma else "."),
+        decimal_point=dialect.decimal,
         column_types=dict.fromkeys(dialect.as_text, pa.string()),
     )
-    table = _parse(text, name, parse, convert, len(header))
-    _refuse_open_quote(text, table, name)
+    table = _parse(text, name, parse, convert, len(header), above)
+    _refuse_open_quote(text, table, name, above)
     table = _with_exact_numbers(text, table, parse, len(header), dialect.na)
     return table.rename_columns([c or f"Unnamed: {i}" for i, c in enumerate(table.column_names)])
 
@@ -64,9 +75,10 @@ def _refuse_binary(raw: bytes, name: str) -> None:
     raise DataError(f"{name} is not text, though its name says so", hint=hint, code="not_text")
 
 
-def as_utf8(raw: bytes, name: str, encoding: str | None = None) -> bytes:
+def as_utf8(raw: bytes, name: str, encoding: str | None = None, above: int = 0) -> bytes:
     """The text in `raw` as UTF-8 without a mark in front. encoding: what it is said to be; None: UTF-8 or cp932.
 
+    above: lines of the file before these.
     Raises DataError: not_text, encoding.
     """
     if encoding is not None:
@@ -78,7 +90,7 @@ def as_utf8(raw: bytes, name: str, encoding: str | None = None) -> bytes:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, error.start) + 1 + above
     else:
         return raw
     try:
@@ -107,9 +119,9 @@ def _decoded(raw: bytes, name: str, encoding: str) -> str:
 
 def _first_line(text: bytes, skipped: int = 0) -> bytes:
     """The first line that is not empty, after those skipped."""
-    start = 0
+    start, end = 0, b"\n" if b"\n" in text else b"\r"
     for _ in range(skipped):
-        start = text.find(b"\n", start) + 1
+        start = text.find(end, start) + 1
     line = _LINE.match(text, start)
     return line[1] if line else b""
 
@@ -135,7 +147,14 @@ def _has_decimal_commas(text: bytes) -> bool:
     return bool(re.search(rb"\d,\d", start)) and not re.search(rb"\d\.\d", start)
 
 
-def _parse(text: bytes, name: str, parse: pa_csv.ParseOptions, convert: pa_csv.ConvertOptions, header: int) -> pa.Table:
+def _parse(
+    text: bytes,
+    name: str,
+    parse: pa_csv.ParseOptions,
+    convert: pa_csv.ConvertOptions,
+    header: int,
+    above: int = 0,
+) -> pa.Table:
     block = max(_SMALLEST_BLOCK, 4 * header)
     while True:
         # a header or row longer than a block makes pyarrow call the file empty, or ragged
@@ -146,11 +165,11 @@ def _parse(text: bytes, name: str, parse: pa_csv.ParseOptions, convert: pa_csv.C
             message = str(error)
         too_small = "straddl" in message or "block" in message
         if not too_small or size > len(text) or size == _LARGEST_BLOCK:
-            raise _malformed(text, name, parse.delimiter, message)
+            raise _malformed(text, name, parse.delimiter, message, above)
         block *= 8
 
 
-def _malformed(text: bytes, name: str, delimiter: str, message: str) -> DataError:
+def _malformed(text: bytes, name: str, delimiter: str, message: str, above: int) -> DataError:
     if "columns, got" not in message:
         first = (message.splitlines() or ["it cannot be parsed"])[0]
         return DataError(f"{name} is not CSV: {first}", hint="export the table again", code="damaged_csv")
@@ -164,6 +183,7 @@ def _malformed(text: bytes, name: str, delimiter: str, message: str) -> DataErro
                 break
     except csv.Error:  # one cell of more than 128 KiB: a quote that never closes
         line = rows.line_num
+    line += above
     blanks = "; a quote may be open" if quoted or not found else ""
     return DataError(
         f"{name} is ragged: line {line} has {found or 'too many'} cells where the header has {expected}{blanks}",
@@ -172,14 +192,14 @@ def _malformed(text: bytes, name: str, delimiter: str, message: str) -> DataErro
     )
 
 
-def _refuse_open_quote(text: bytes, table: pa.Table, name: str) -> None:
+def _refuse_open_quote(text: bytes, table: pa.Table, name: str, above: int) -> None:
     """A quote that never closes swallows the rest of the file into the last row's cell."""
     if table.num_rows == 0 or text.find(b'"', len(_first_line(text))) < 0 or text.count(b'"') % 2 == 0:
         return
     for column in table.columns:
         last = column[-1].as_py()
         if isinstance(last, str) and "\n" in last:
-            line = text.count(b"\n") - last.count("\n") + 1
+            line = text.count(b"\n") - last.count("\n") + 1 + above
             raise DataError(
                 f"{name} has a quote that never closes, near line {line}: the lines after it are lost",
                 hint=f'look for a stray " near line {line}',

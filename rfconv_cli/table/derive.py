@@ -4,7 +4,7 @@ Both are frequent enough to learn from: a value or a gap that stands in fewer th
 one of a hundred, gets no column. Zero in all columns of a category is everything else: rare, unseen or missing.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,7 +83,7 @@ def category_features(name: str, column: pa.ChunkedArray, most: int, taken: Cont
     ]
 
 
-def gap_features(columns: Sequence[tuple[str, pa.ChunkedArray]], taken: Container[str]) -> list[Feature]:
+def gap_features(columns: Iterable[tuple[str, pa.ChunkedArray]], taken: Container[str]) -> list[Feature]:
     """A feature for each column with gaps; columns that miss in the same rows share the first one's."""
     found: list[Feature] = []
     seen: set[bytes] = set()

@@ -1,7 +1,7 @@
 """Arrow columns to numbers by a frozen schema, labels to codes and back, and the scaling fitted on training rows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,24 +13,29 @@ from rfconv_cli.errors import DataError, nearest
 from rfconv_cli.table import kinds
 from rfconv_cli.table.derive import derived
 from rfconv_cli.table.frozen import Label, Schema, Target
+from rfconv_cli.table.room import IN_MEMORY, Room
 from rfconv_cli.table.select import quoted
 from rfconv_cli.table.target import labels_of, target_column
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_BLOCK = 1 << 20  # cells that are worked on at a time
 
 
-def encode_features(table: pa.Table, schema: Schema, rows: NDArray[np.int64] | None = None) -> Floats:
+def encode_features(
+    table: pa.Table, schema: Schema, rows: NDArray[np.int64] | None = None, room: Room = IN_MEMORY
+) -> Floats:
     """(rows, N) float64 in the schema's order, NaN where missing. Columns are found by name; others are ignored.
 
     Features of earlier rows are left out: `windows.lagged` makes them of the others.
 
-    rows: where each row stood in the file, for messages; None: as here.
+    rows: where each row stood in the file, for messages; None: as here. A column's numbers lie side by side.
     Integers, floats and booleans stand in for each other; a column without any value is all NaN.
     Raises DataError: columns_missing, text_in_numeric, infinite_values.
     """
     _require_columns(table, schema)
     now = [feature for feature in schema.features if not feature.lag]
-    encoded = np.empty((table.num_rows, len(now)))
+    encoded = room.empty((table.num_rows, len(now)), np.float64, "F")
     for i, feature in enumerate(now):
         column = table.column(feature.column)
         encoded[:, i] = _numbers_of(column, feature.name, rows) if feature.is_own else derived(feature, column)
@@ -148,23 +153,34 @@ class Scaling:
     scale: Floats
 
     @classmethod
-    def fit(cls, x: Floats) -> "Scaling":
-        """From training rows x (rows, N) float64 with NaN. A column without values has median 0, a constant scale 1."""
-        median = np.zeros(x.shape[1])
-        present = ~np.isnan(x).all(axis=0)
-        with np.errstate(over="ignore"):
-            median[present] = np.nan_to_num(np.nanmedian(x[:, present], axis=0))
-        mean, scale = _moments(np.where(np.isnan(x), median, x))
+    def fit(cls, x: Floats, rows: Mask | None = None) -> "Scaling":
+        """From training rows of x (rows, N) float64 with NaN. A column without values has median 0, a constant scale 1.
+
+        rows: (rows,) which are training rows; None: all.
+        """
+        median, mean, scale = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.ones(x.shape[1])
+        for block, values in _columns(x, rows):
+            present = ~np.isnan(values).all(axis=1)
+            with np.errstate(over="ignore"):
+                median[block][present] = np.nan_to_num(np.nanmedian(values[present], axis=1))
+            filled = np.where(np.isnan(values), median[block, None], values)
+            mean[block], scale[block] = _moments(filled)
         return cls(median, mean, scale)
 
-    def pooled(self, x: Floats) -> "Scaling":
+    def pooled(self, x: Floats, rows: Mask | None = None) -> "Scaling":
         """The same medians, but one mean and scale for all columns, over x (rows, N): for columns of one unit."""
-        filled = np.where(np.isnan(x), self.median, x)
-        peak = float(np.abs(filled).max(initial=0.0)) or 1.0
-        unit = filled / peak
-        # column sums, then an exact sum over the columns: their order must not move the last digit
-        mean = math.fsum(unit.sum(axis=0)) / max(unit.size, 1)
-        deviation = math.sqrt(math.fsum(np.square(unit - mean).sum(axis=0)) / max(unit.size, 1)) * peak
+
+        def filled(block: slice, values: Floats) -> Floats:
+            return np.where(np.isnan(values), self.median[block, None], values)
+
+        def summed(of: Callable[[Floats], Floats]) -> float:
+            # sums of columns, then an exact sum over the columns: their order must not move the last digit
+            return math.fsum(sum_ for each in _columns(x, rows) for sum_ in of(filled(*each) / peak).sum(axis=1))
+
+        peak = max((float(np.abs(filled(*each)).max(initial=0.0)) for each in _columns(x, rows)), default=0.0) or 1.0
+        cells = max((len(x) if rows is None else int(rows.sum())) * x.shape[1], 1)
+        mean = summed(lambda unit: unit) / cells
+        deviation = math.sqrt(summed(lambda unit: np.square(unit - mean)) / cells) * peak
         ones = np.ones(len(self.median))
         return Scaling(self.median, mean * peak * ones, (deviation or 1.0) * ones)
 
@@ -194,16 +210,36 @@ class Scaling:
         return cls(median, mean, scale)
 
 
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Blocks of rows of some million cells, one after the other."""
+    step = max(1, _BLOCK // max(1, columns))
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def _columns(x: Floats, rows: Mask | None) -> Iterator[tuple[slice, Floats]]:
+    """Blocks of columns, and the numbers of each column (columns, rows) side by side, of `rows` alone if given.
+
+    So a column's sums do not depend on which others stand in its block.
+    """
+    step = max(1, _BLOCK // max(1, len(x)))
+    for start in range(0, x.shape[1], step):
+        block = slice(start, min(start + step, x.shape[1]))
+        values = x[:, block].T
+        yield block, np.ascontiguousarray(values if rows is None else values[:, rows])
+
+
 def _moments(x: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each column of x (rows, N), without overflow; scale 1 where nothing varies."""
-    peak = np.abs(x).max(axis=0, initial=0.0)
+    """Mean and standard deviation of each row of x (N, values), without overflow; scale 1 where nothing varies."""
+    if not x.shape[1]:
+        return np.zeros(len(x)), np.ones(len(x))
+    peak = np.abs(x).max(axis=1)
     peak = np.where(peak > 0, peak, 1.0)
-    unit = x / peak
-    low, high = unit.min(axis=0, initial=1.0), unit.max(axis=0, initial=-1.0)
+    unit = x / peak[:, None]
+    low, high = unit.min(axis=1), unit.max(axis=1)
     constant = low >= high
     # the mean of equal numbers is not always that number, so a constant is compared, not subtracted
-    mean = np.where(constant, low if len(x) else 0.0, unit.mean(axis=0) if len(x) else 0.0)
-    deviation = np.std(unit, axis=0) * peak if len(x) else np.zeros(x.shape[1])
+    mean = np.where(constant, low, unit.mean(axis=1))
+    deviation = np.std(unit, axis=1) * peak
     return mean * peak, np.where(constant | (deviation <= 0), 1.0, deviation)
 
 

@@ -19,8 +19,8 @@ def flagged_columns(names: Sequence[str], suffix: str) -> set[str]:
     return {name for name in names if name + suffix in present}
 
 
-def without_flagged(table: pa.Table, suffix: str, good: Sequence[str]) -> tuple[pa.Table, str]:
-    """The table without its columns of flags, values missing where these do not say good, and a sentence that says so.
+def without_flagged(table: pa.Table, suffix: str, good: Sequence[str]) -> tuple[pa.Table, int]:
+    """The table without its columns of flags, values missing where these do not say good, and how many those are.
 
     A column of flags is called like the one it speaks of, with `suffix` behind. good: flags of good values; without
     any, all values stay, and so they do where the flag itself is missing. Raises DataError no_flags.
@@ -44,9 +44,13 @@ def without_flagged(table: pa.Table, suffix: str, good: Sequence[str]) -> tuple[
             gone += int((bad & ~kinds.missing(column)).sum())
             column = pc.if_else(pa.array(~bad), column, pa.scalar(None, column.type))
         kept[name] = column
-    told = f"{len(flagged)} columns …{suffix} are quality flags and not learned from"
-    told += f"; {gone} values that they do not call good are missing" if good else ""
-    return pa.table(kept).replace_schema_metadata(table.schema.metadata), told
+    return pa.table(kept).replace_schema_metadata(table.schema.metadata), gone
+
+
+def said_of_flags(names: Sequence[str], suffix: str, good: Sequence[str], gone: int) -> str:
+    """What `without_flagged` did to a table with these columns, in words."""
+    told = f"{len(flagged_columns(names, suffix))} columns …{suffix} are quality flags and not learned from"
+    return told + (f"; {gone} values that they do not call good are missing" if good else "")
 
 
 def _is_one_of(column: pa.ChunkedArray, words: Sequence[str]) -> NDArray[np.bool_]:

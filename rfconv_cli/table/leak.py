@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_ROWS = 2000
+MOST_ROWS = 2000  # that are looked at
 _MOST_CELLS = 400_000  # of all columns together: bounds the time
 _LEAVES = 64
 _FARTHEST = float(np.finfo(np.float32).max)  # of what a tree takes
@@ -22,7 +22,7 @@ def given_away(x: NDArray[np.float64], y: NDArray[Any], *, classes: bool) -> NDA
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    rows = np.random.default_rng(0).permutation(len(x))[: min(_MOST_ROWS, max(200, _MOST_CELLS // max(1, x.shape[1])))]
+    rows = np.random.default_rng(0).permutation(len(x))[: min(MOST_ROWS, max(200, _MOST_CELLS // max(1, x.shape[1])))]
     halves = rows[::2], rows[1::2]
     x = np.clip(x, -_FARTHEST, _FARTHEST)
     kind = DecisionTreeClassifier if classes else DecisionTreeRegressor

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.types as pt
 from rfconv_cli.errors import DataError
 from rfconv_cli.table.delimited import as_utf8, parse_delimited
 from rfconv_cli.table.dialect import AS_SHOWN, Dialect
-from rfconv_cli.table.flagged import flagged_columns, without_flagged
+from rfconv_cli.table.flagged import flagged_columns, said_of_flags, without_flagged
 from rfconv_cli.table.jma import is_jma, parse_jma
 from rfconv_cli.table.kinds import is_text
 from rfconv_cli.table.mixed import without_values
@@ -64,30 +64,49 @@ def read_with_fingerprint(path: Path, dialect: Dialect = AS_SHOWN) -> tuple[pa.T
 def _read(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
     require_file(path)
     table, identity = _parsed(path, dialect)
-    table = without_values(table, dialect.na)
-    _refuse_duplicates(table.column_names, shown(path))
+    refuse_duplicates(table.column_names, shown(path))
+    names, said = table.column_names, how_read(table)
+    table, gone = cleaned(table, dialect)
     if table.num_rows == 0:
-        raise DataError(
-            f"{shown(path)} has {table.num_columns} columns but no rows",
-            hint="export the table again, with its rows",
-            code="no_rows",
-        )
-    suffix = dialect.flag_suffix
-    if suffix and (dialect.needs_flags or flagged_columns(table.column_names, suffix)):
-        said = how_read(table)
-        table, flagged = without_flagged(table, suffix, dialect.flag_good)
-        table = table.replace_schema_metadata({_HOW: f"{said}; {flagged}" if said else flagged})
+        raise no_rows(path, table)
+    if len(names) > table.num_columns:
+        table = saying(table, said, said_of_flags(names, str(dialect.flag_suffix), dialect.flag_good, gone))
     return table, identity
+
+
+def cleaned(table: pa.Table, dialect: Dialect) -> tuple[pa.Table, int]:
+    """The table without sentinels and columns of flags, and how many values the flags did away with.
+
+    Raises DataError no_flags.
+    """
+    table, suffix = without_values(table, dialect.na), dialect.flag_suffix
+    if suffix and (dialect.needs_flags or flagged_columns(table.column_names, suffix)):
+        return without_flagged(table, suffix, dialect.flag_good)
+    return table, 0
+
+
+def no_rows(path: Path, table: pa.Table) -> DataError:
+    """The error for a table without rows."""
+    return DataError(
+        f"{shown(path)} has {table.num_columns} columns but no rows",
+        hint="export the table again, with its rows",
+        code="no_rows",
+    )
+
+
+def saying(table: pa.Table, *sentences: str | None) -> pa.Table:
+    """The table, of which `how_read` says these."""
+    return table.replace_schema_metadata({_HOW: "; ".join(sentence for sentence in sentences if sentence)})
 
 
 def _parsed(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
     """The table, and what gives its fingerprint."""
     if path.is_dir():
-        return _typed(lambda: _parquet_folder(path), shown(path), "Parquet"), lambda: folder_sum(path)
+        return typed(lambda: _parquet_folder(path), shown(path), "Parquet"), lambda: folder_sum(path)
     name = shown(path)
     kind = None if path == STANDARD_INPUT or path.is_fifo() else kind_of_name(path)
     if kind in PARQUET and starts_with(path, b"PAR1"):
-        return _typed(lambda: _parquet(str(path)), name, "Parquet"), lambda: file_sum(path)
+        return typed(lambda: _parquet(str(path)), name, "Parquet"), lambda: file_sum(path)
     packed = bytes_of(path)
     raw = unpacked(packed, name)
     kind = kind or kind_of_content(raw)
@@ -96,9 +115,9 @@ def _parsed(path: Path, dialect: Dialect) -> tuple[pa.Table, Callable[[], str]]:
 
 def _parsed_bytes(raw: bytes, name: str, kind: str, dialect: Dialect) -> pa.Table:
     if kind in PARQUET:
-        return _typed(lambda: _parquet(pa.BufferReader(raw)), name, "Parquet")
+        return typed(lambda: _parquet(pa.BufferReader(raw)), name, "Parquet")
     if kind in ARROW:
-        return _typed(lambda: pa.ipc.open_file(pa.BufferReader(raw)).read_all(), name, "Arrow")
+        return typed(lambda: pa.ipc.open_file(pa.BufferReader(raw)).read_all(), name, "Arrow")
     return _parse_text(raw, name, replace(dialect, delimiter=dialect.delimiter or DELIMITERS[kind]))
 
 
@@ -113,7 +132,7 @@ def _parse_text(raw: bytes, name: str, dialect: Dialect) -> pa.Table:
     if not is_jma(text):
         return parse_delimited(text, name, dialect)
     table, said = parse_jma(text, name, dialect.na)
-    return table.replace_schema_metadata({_HOW: said})
+    return saying(table, said)
 
 
 def _parquet(source: Any) -> pa.Table:
@@ -122,19 +141,30 @@ def _parquet(source: Any) -> pa.Table:
 
 
 def _parquet_folder(folder: Path) -> pa.Table:
+    return parquet_dataset(folder).to_table()
+
+
+def parquet_dataset(folder: Path) -> Any:
+    """A folder's Parquet files as one pyarrow.dataset.Dataset, what its folders say as columns."""
     import pyarrow.dataset as pa_dataset  # it brings pandas, for which single files need not wait
 
     files = [str(path) for path in parquet_in(folder)]
     hive = pa_dataset.partitioning(flavor="hive")
-    return pa_dataset.dataset(files, format="parquet", partitioning=hive, partition_base_dir=str(folder)).to_table()
+    return pa_dataset.dataset(files, format="parquet", partitioning=hive, partition_base_dir=str(folder))
 
 
-def _typed(read: Callable[[], pa.Table], name: str, kind: str) -> pa.Table:
-    """The table that `read` gives from a file with types of its own, with plain columns and a name for each."""
+def typed(read: Callable[[], pa.Table], name: str, kind: str, as_text: Container[str] = ()) -> pa.Table:
+    """The table that `read` gives from a file with types of its own, with plain columns and a name for each.
+
+    as_text: columns that stay text though they hold dates.
+    """
     try:
         table = read()
         table.validate(full=True)
-        columns = [_plain(column) for column in table.columns]
+        columns = [
+            _plain(column, dated=name not in as_text)
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        ]
     except (pa.ArrowException, OSError, MemoryError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
@@ -145,8 +175,11 @@ def _typed(read: Callable[[], pa.Table], name: str, kind: str) -> pa.Table:
     return pa.Table.from_arrays(columns, names=_named(table.column_names))
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without extension types, dictionaries and half floats, which Arrow's functions treat unevenly; dates as dates."""
+def _plain(column: pa.ChunkedArray, *, dated: bool) -> pa.ChunkedArray:
+    """Without extension types, dictionaries and half floats, which Arrow's functions treat unevenly; dates as dates.
+
+    dated: whether text may be dates.
+    """
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
     if pt.is_dictionary(column.type):
@@ -155,7 +188,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = column.cast(pa.float32())
     if pt.is_string_view(column.type):
         column = column.cast(pa.large_string())
-    return _dates_from_text(column) if is_text(column.type) else column
+    return _dates_from_text(column) if dated and is_text(column.type) else column
 
 
 def _dates_from_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -175,7 +208,8 @@ def _named(names: list[str]) -> list[str]:
     return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
 
 
-def _refuse_duplicates(names: list[str], file: str) -> None:
+def refuse_duplicates(names: list[str], file: str) -> None:
+    """Raises DataError duplicate_columns where a name stands there twice."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         shown = ", ".join(repr(name) for name in twice[:10]) + (" …" if len(twice) > 10 else "")

@@ -1,7 +1,8 @@
 """Freezing: from a table and a target's name to the `Schema` a run keeps. No column is left out without a reason."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from rfconv_cli.errors import DataError, UsageError, nearest
 from rfconv_cli.table import kinds
 from rfconv_cli.table.derive import USUAL, Derivation, asked_categories, category_features, gap_features
 from rfconv_cli.table.frozen import Dtype, Feature, Label, Schema, Target, Task
+from rfconv_cli.table.room import IN_MEMORY, Room
 from rfconv_cli.table.select import not_chosen, quoted, shell_word
 from rfconv_cli.table.target import freeze_target, target_column
 
@@ -64,21 +66,23 @@ def freeze_features(
     exclude: Sequence[str] = (),
     roles: Mapping[str, str] | None = None,
     derivation: Derivation = USUAL,
+    rows: NDArray[np.bool_] | None = None,
 ) -> Schema:
-    """As `freeze`, for a target frozen before: over the rows of `table` alone, such as those outside the test part."""
+    """As `freeze`, for a target frozen before. rows: (rows,) those to look at, such as the training rows; None: all."""
     roles = roles or {}
     require_roles(table, target.name, roles)
     names = [name for name in table.column_names if name != target.name]
     refused = {**not_chosen(names, features, exclude), **roles}
     asked = asked_categories(table, [name for name in names if name not in roles], derivation.category)
-    found, left_out = _found(table, names, refused, frozenset(features), asked, derivation)
+    values = partial(_values, table, rows=None if rows is None else pa.array(rows))
+    found, left_out = _found(table, names, values, refused, frozenset(features), asked, derivation)
     numbers = [feature for each in found.values() for feature in each if feature.is_own]
     _refuse_infinite(numbers)
     for constant in (feature.name for feature in numbers if feature.minimum == feature.maximum):
         del found[constant]
         left_out[constant] = "constant"
     if derivation.missing == "indicator":
-        gappy = [(feature.name, table.column(feature.name)) for feature in numbers if feature.name in found]
+        gappy = ((feature.name, values(feature.name)) for feature in numbers if feature.name in found)
         for gap in gap_features(gappy, {*table.column_names, *(one.name for each in found.values() for one in each)}):
             found[gap.column].append(gap)
     chosen = tuple(feature for each in found.values() for feature in each)
@@ -86,11 +90,11 @@ def freeze_features(
     return Schema(target, chosen, tuple((name, left_out[name]) for name in names if name in left_out))
 
 
-def drop_missing_target(table: pa.Table, target: str) -> tuple[pa.Table, NDArray[np.int64]]:
+def drop_missing_target(table: pa.Table, target: str, room: Room = IN_MEMORY) -> tuple[pa.Table, NDArray[np.int64]]:
     """The rows that have a target, and where they stood in `table`. Raises DataError target_not_found."""
     present = ~kinds.missing(target_column(table, target))
     rows = np.flatnonzero(present)
-    return (table if present.all() else table.filter(pa.array(present))), rows
+    return (table if present.all() else room.filtered(table, present)), rows
 
 
 def require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> None:
@@ -114,16 +118,17 @@ def require_roles(table: pa.Table, target: str, roles: Mapping[str, str]) -> Non
 def _found(
     table: pa.Table,
     names: Sequence[str],
+    values: Callable[[str], pa.ChunkedArray],
     refused: Mapping[str, str],
     named: frozenset[str],
     asked: Container[str],
     derivation: Derivation,
 ) -> tuple[dict[str, list[Feature]], dict[str, str]]:
-    """Column → its features, and column → reason for the others. `named`: those the user spelled out."""
+    """Column → its features, and column → reason for the others. named: those the user spelled out; values: of one."""
     found: dict[str, list[Feature]] = {}
     left_out, taken = {}, set(table.column_names)
     for name in names:
-        column = table.column(name)
+        column = values(name)
         reason = refused.get(name) or _unusable(name, column, spelled_out=name in named)
         usual = reason == _TEXT and kinds.is_plain_text(column.type)
         wanted = name in asked and name not in refused and (reason is None or reason.startswith(_TEXT))
@@ -137,6 +142,11 @@ def _found(
             found.pop(name, None)
             left_out[name] = reason
     return found, left_out
+
+
+def _values(table: pa.Table, name: str, rows: pa.Array | None) -> pa.ChunkedArray:
+    column = table.column(name)
+    return column if rows is None else column.filter(rows)
 
 
 def _unusable(name: str, column: pa.ChunkedArray, *, spelled_out: bool) -> str | None:

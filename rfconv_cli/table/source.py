@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -63,9 +64,14 @@ def file_sum(path: Path) -> str:
 
 
 def starts_with(path: Path, magic: bytes) -> bool:
+    return start_of(path).startswith(magic)
+
+
+def start_of(path: Path) -> bytes:
+    """Its first bytes, by which formats are known."""
     try:
         with path.open("rb") as stream:
-            return stream.read(len(magic)) == magic
+            return stream.read(16)
     except OSError as error:
         raise _unreadable(path, error) from None
 
@@ -127,24 +133,35 @@ def bytes_of(path: Path) -> bytes:
 
 def unpacked(raw: bytes, name: str) -> bytes:
     """The bytes, unpacked where they are packed. Raises DataError empty_file, damaged_gzip, damaged_zstd, too_large."""
-    packed = next((kind for magic, kind in _COMPRESSED.items() if raw.startswith(magic)), None)
-    raw = raw if packed is None else _unpacked_stream(raw, name, packed)
+    packed = packing(raw)
+    if packed is not None:
+        # text, table and numbers of it must fit as well
+        most = psutil.virtual_memory().available // 4
+        raw = b"".join(unpacked_pieces(pa.BufferReader(raw), name, packed, most, "memory"))
     if not raw[:_GLANCE].strip() and not raw.strip():
         raise DataError(f"{name} is empty", hint="export the table again", code="empty_file")
     return raw
 
 
-def _unpacked_stream(raw: bytes, name: str, kind: str) -> bytes:
-    most = psutil.virtual_memory().available // 4  # text, table and numbers of it must fit as well
-    pieces, size = [], 0
+def packing(start: bytes) -> str | None:
+    """How bytes that begin so are packed; None: not at all."""
+    return next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
+
+
+def unpacked_pieces(raw: pa.NativeFile, name: str, kind: str, most: int, where: str) -> Iterator[bytes]:
+    """The text that `raw` holds, packed as `packing` says. Raises DataError: damaged_gzip, damaged_zstd, too_large.
+
+    most: bytes that the machine's memory or disk (`where`) has for it.
+    """
+    size = 0
     try:
-        with pa.CompressedInputStream(pa.BufferReader(raw), kind) as stream:
+        with pa.CompressedInputStream(raw, kind) as stream:
             while piece := stream.read(_PIECE):
-                pieces.append(piece)
+                yield piece
                 size += len(piece)
                 if size > most:
                     raise DataError(
-                        f"{name} holds more than {most / 1e9:.1f} GB of text, too much for this machine's memory",
+                        f"{name} holds more than {most / 1e9:.1f} GB of text, too much for this machine's {where}",
                         hint="split it, or convert it to Parquet",
                         code="too_large",
                     )
@@ -154,7 +171,6 @@ def _unpacked_stream(raw: bytes, name: str, kind: str) -> bytes:
             hint="download it again",
             code=f"damaged_{kind}",
         ) from None
-    return b"".join(pieces)
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:

@@ -1,5 +1,6 @@
 """What looks wrong in a table's columns, whatever the target: copies, ids, dates as numbers, sentinels, gaps."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,14 +36,14 @@ class Finding:
     hint: str
 
 
-def suspicious(names: Sequence[str], x: Floats, whole: Mapping[str, bool]) -> list[Finding]:
+def suspicious(columns: Mapping[str, Floats], whole: Mapping[str, bool]) -> list[Finding]:
     """What there is to say of the columns that would be learned from.
 
-    x: (rows, N) float64, NaN where missing. whole: column → whether its type is whole numbers.
+    columns: name → (rows,) float64, NaN where missing. whole: column → whether its type is whole numbers.
     """
-    found = [*_mostly_missing(names, x), *_copies(names, x)]
-    for place, name in enumerate(names):
-        values = x[:, place][~np.isnan(x[:, place])]
+    found = [*_mostly_missing(columns), *_copies(columns)]
+    for name, column in columns.items():
+        values = column[~np.isnan(column)]
         if whole[name] and _is_epoch(values):
             found.append(_told("epoch", name, "looks like a time in epoch units", "a time gives much away"))
         elif whole[name] and _is_written_date(values):
@@ -84,18 +85,18 @@ def _told(code: str, name: str, what: str, why: str) -> Finding:
     return Finding(code, (name,), f"{name!r} {what}", f"{why}: --exclude {shell_word(name)}")
 
 
-def _mostly_missing(names: Sequence[str], x: Floats) -> Iterator[Finding]:
-    shares = np.isnan(x).mean(axis=0)
-    found = tuple(name for name, share in zip(names, shares, strict=True) if share > _MOSTLY_MISSING)
+def _mostly_missing(columns: Mapping[str, Floats]) -> Iterator[Finding]:
+    found = tuple(name for name, column in columns.items() if np.isnan(column).mean() > _MOSTLY_MISSING)
     if found:
         message = f"{_columns(found)} more than half missing: {quoted(found, 5)}"
         yield Finding("mostly_missing", found, message, "what stands there is mostly the median; --exclude leaves out")
 
 
-def _copies(names: Sequence[str], x: Floats) -> Iterator[Finding]:
+def _copies(columns: Mapping[str, Floats]) -> Iterator[Finding]:
     same: dict[bytes, list[str]] = {}
-    for place, name in enumerate(names):
-        same.setdefault(np.ascontiguousarray(x[:, place] + 0.0).tobytes(), []).append(name)
+    for name, column in columns.items():
+        digest = hashlib.sha256(np.ascontiguousarray(column + 0.0).data).digest()  # −0 is 0
+        same.setdefault(digest, []).append(name)
     for first, *others in same.values():
         if others:
             message = f"{quoted(others, 5)} {'says' if len(others) == 1 else 'say'} the same as {first!r} in every row"

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from rfconv_cli.table import kinds
 from rfconv_cli.table.derive import free_name
 from rfconv_cli.table.frozen import Schema
 from rfconv_cli.table.plan import group_codes_of, order
+from rfconv_cli.table.room import IN_MEMORY, Room, free_memory
 
 Rows = NDArray[np.int64]
 
@@ -82,21 +82,22 @@ def with_lags(schema: Schema, size: int, taken: Iterable[str], order: str | None
     return replace(schema, features=tuple(features), order=order)
 
 
-def lagged(x: NDArray[np.float64], windows: Rows) -> NDArray[np.float64]:
+def lagged(x: NDArray[np.float64], windows: Rows, room: Room = IN_MEMORY) -> NDArray[np.float64]:
     """(windows, N·size) float64 in the order of `with_lags`. x: (rows, N) of the features without lag.
 
-    Raises DataError too_large where that would not fit into the memory.
+    The result lies in `room`. Raises DataError too_large where that would not fit into the memory.
     """
     size, columns = windows.shape[1], x.shape[1]
-    need, free = 8 * len(windows) * size * columns, psutil.virtual_memory().available
-    if need > free:
+    need, free = 8 * len(windows) * size * columns, free_memory()
+    if room.folder is None and need > free:
         raise DataError(
             f"{len(windows)} windows of {size} rows and {columns} columns would take {need / 1e9:.1f} GB of memory, "
             f"and {free / 1e9:.1f} GB are free",
             hint="a smaller --window, a larger --stride, or fewer --features",
             code="too_large",
         )
-    made = np.empty((len(windows), columns, size))
-    for lag in range(size):
-        made[:, :, lag] = x[windows[:, size - 1 - lag]]
-    return made.reshape(len(windows), -1)
+    made = room.empty((len(windows), columns * size), np.float64, "F")
+    for column in range(columns):
+        for lag in range(size):
+            made[:, column * size + lag] = x[windows[:, size - 1 - lag], column]
+    return made

@@ -81,6 +81,20 @@ def test_predict_writes_csv_on_stdout_with_probabilities_that_sum_to_one(learned
     assert float(first[2]) + float(first[3]) == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_table_may_be_written_in_another_way_than_the_one_learned_from(learned, tmp_path, command, capsys):
+    frame, table = sensor_frame(rows=30, seed=2), tmp_path / "new.csv"
+    table.write_text("from a logger\n" + frame.to_csv(index=False, sep="|", decimal=","))
+    plain = tmp_path / "plain.csv"
+    frame.to_csv(plain, index=False)
+    assert run_app([command, str(plain), "-q"]) == 0
+    expected = capsys.readouterr().out
+    flags = ["--delimiter", "|", "--decimal", ",", "--skip-lines", "1"]
+    assert run_app([command, str(table), "-q", *flags]) == 0
+    assert capsys.readouterr().out == expected
+    assert run_app([command, str(table), "-q", "--decimal", ";"]) == 2
+
+
 def test_predict_needs_no_target_and_writes_parquet(learned, tmp_path):
     table, out = tmp_path / "new.parquet", tmp_path / "predicted.parquet"
     sensor_frame(rows=30, seed=2).drop(columns="state").to_parquet(table)

@@ -26,3 +26,11 @@ def test_an_id_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
     sensor_frame().to_csv("t.csv", index=False)
     assert run_app(["learn", "t.csv", "-t", "state", "--id", "tug", *FAST]) == 3
     assert "'tug' for id" in capsys.readouterr().err
+
+
+def test_an_id_that_is_called_like_a_column_of_the_predictions_is_refused_at_learn(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sensor_frame().assign(prediction=range(240)).to_csv("t.csv", index=False)
+    assert run_app(["learn", "t.csv", "-t", "state", "--id", "prediction", *FAST]) == 2
+    assert "--id prediction" in capsys.readouterr().err
+    assert not Path("rfconv-runs").exists()

@@ -71,7 +71,7 @@ class Learned:
 def learn(data: Table, chosen: Settings, regression: bool = False) -> Learned:
     y, outputs = (data.values, 1) if regression else (data.classes, 3)
     encoding = Encoding.fit(data.names, data.x[~data.valid], y[~data.valid], chosen)
-    problem = encoding.problem(data.x, y, data.valid, outputs)
+    problem = encoding.problem(data.x, y, ~data.valid, data.valid, outputs)
     fields, searched = search_fields(problem, chosen, silent)
     trained = train_on_fields(problem, fields, chosen, silent)
     return Learned(fields, searched, trained, FittedModel(encoding, fields, trained.network, outputs))
@@ -220,7 +220,7 @@ def test_a_missing_value_is_predicted_as_the_median():
 def test_a_problem_parts_the_rows_by_the_validation_mask():
     data = table()
     encoding = Encoding.fit(data.names, data.x, data.classes, settings())
-    problem = encoding.problem(data.x, data.classes, data.valid, 3)
+    problem = encoding.problem(data.x, data.classes, ~data.valid, data.valid, 3)
     encoded, y = encoding.encode_x(data.x).numpy(), data.classes
     np.testing.assert_array_equal(problem.train.x, encoded[~data.valid])
     np.testing.assert_array_equal(problem.train.y, y[~data.valid])
@@ -272,7 +272,7 @@ def test_every_seed_gives_a_seed_torch_takes(seed):
 def test_training_on_other_fields_starts_from_the_same_weights():
     data, chosen = table(), settings(epochs=1, lr=1e-12, weight_decay=0.0)
     encoding = Encoding.fit(data.names, data.x, data.classes, chosen)
-    problem: Problem = encoding.problem(data.x, data.classes, data.valid, 3)
+    problem: Problem = encoding.problem(data.x, data.classes, ~data.valid, data.valid, 3)
     centres = np.arange(len(NAMES))
     states = []
     for shift in (1, 3):

@@ -127,3 +127,9 @@ def test_a_pipe_with_a_name_needs_no_ending(tmp_path: Path):
         assert read_table(pipe).to_pylist() == [{"a": 1, "b": 2}]
     finally:
         writer.join()
+
+
+def test_lines_above_the_header_that_end_in_carriage_returns_are_skipped(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"a logger, of ours\ra;b\r1;2\r3;4\r")
+    assert read_table(path, Dialect(skip_lines=1)).to_pydict() == {"a": [1, 3], "b": [2, 4]}

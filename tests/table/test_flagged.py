@@ -8,7 +8,7 @@ from rfconv_cli.config import from_values
 from rfconv_cli.errors import DataError, UsageError
 from rfconv_cli.jobs.prepare import prepare
 from rfconv_cli.table.dialect import Dialect, dialect_of
-from rfconv_cli.table.flagged import without_flagged
+from rfconv_cli.table.flagged import said_of_flags, without_flagged
 from rfconv_cli.table.reader import how_read, read_table
 from tests.conftest import sensor_frame
 
@@ -26,10 +26,12 @@ FLAGS = [
 @pytest.mark.parametrize(("flags", "good", "values"), FLAGS)
 def test_values_whose_flag_is_not_good_are_missing(flags, good, values):
     table = pa.table({"t": [0.5, 1.5, 2.5, 3.5], "n": [1, 2, 3, 4], "t_qc": flags})
-    found, said = without_flagged(table, "_qc", good)
+    found, gone = without_flagged(table, "_qc", good)
     assert found.to_pydict() == {"t": values, "n": [1, 2, 3, 4]}
+    assert gone == values.count(None)
+    said = said_of_flags(table.column_names, "_qc", good, gone)
     assert said.startswith("1 columns …_qc are quality flags")
-    assert (f"{values.count(None)} values" in said) == bool(good)
+    assert (f"{gone} values" in said) == bool(good)
 
 
 def test_a_suffix_of_no_column_is_refused():

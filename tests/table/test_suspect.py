@@ -18,7 +18,10 @@ def sensor(seed: int = 0) -> np.ndarray:
 
 def found(name: str, values: object, *, whole: bool = True) -> list[str]:
     x = np.column_stack([np.asarray(values, float), sensor(1)])
-    return [finding.code for finding in suspicious((name, "other"), x, {name: whole, "other": False})]
+    return [
+        finding.code
+        for finding in suspicious(dict(zip((name, "other"), x.T, strict=True)), {name: whole, "other": False})
+    ]
 
 
 COUNTED = np.arange(ROWS)
@@ -62,7 +65,7 @@ def test_ordinary_columns_are_left_in_peace(name, values, whole):
 
 def test_a_finding_says_what_to_do():
     x = np.column_stack([np.where(COUNTED % 50 == 0, -999, sensor()), sensor(1)])
-    only = suspicious(("my level", "other"), x, {"my level": False, "other": False})[0]
+    only = suspicious({"my level": x[:, 0], "other": x[:, 1]}, {"my level": False, "other": False})[0]
     assert only.message == "'my level' is -999 in 6 rows, far from all its other values"
     assert only.hint == "--na -999, if that means missing"
     assert only.columns == ("my level",)
