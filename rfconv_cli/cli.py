@@ -167,12 +167,11 @@ def predict(
     from rfconv_cli.jobs.memory import room_for
     from rfconv_cli.jobs.result import safe_for_sheets, table_suffix, write_pieces
     from rfconv_cli.render import Screen
-    from rfconv_cli.table.room import IN_MEMORY
 
     screen = Screen(quiet=quiet)
     suffix = table_suffix(out)
     found = _find(run, screen, flags)
-    room = IN_MEMORY if out is None else room_for([data], found.settings, out.parent, screen.notice)
+    room = room_for([data], found.settings, Path() if out is None else out.parent, screen.notice)
     pieces, notices = predict_pieces(found, data, room, ids or [])
     screen.notices(notices)
     pieces = (safe_for_sheets(piece) if csv_safe else piece for piece in pieces)

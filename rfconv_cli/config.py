@@ -122,7 +122,7 @@ class Settings(BaseModel):
     find_rows: int = _setting(
         200_000,
         "Search",
-        "Training rows, drawn, on which fields are found and compared; the final network learns from all.",
+        "Rows, drawn from each part, on which fields are found and compared; the final network learns from all.",
         ge=2,
     )
     contest_epochs: int = _setting(6, "Search", "Passes over the training rows for each entry of the contest.", ge=1)
@@ -166,7 +166,10 @@ class Settings(BaseModel):
 
     epochs: int = _setting(60, "Training", "Most passes over the training rows for the final network.", ge=1)
     most_steps: int = _setting(
-        50_000, "Training", "Most steps of one training: of a table of millions of rows, fewer passes.", ge=1
+        50_000,
+        "Training",
+        "Most steps of one training, but one pass at least: of a table of millions of rows, fewer passes.",
+        ge=1,
     )
     batch_size: int | None = _setting(
         None, "Training", "Rows of a training step; unset: a power of two near √(2·rows), 16 to 256.", ge=1
@@ -201,8 +204,8 @@ class Settings(BaseModel):
     max_memory: str | None = _setting(
         None,
         "Other",
-        "Memory that the table may take, such as 2GB; what takes more is worked on in files beside the run, which are "
-        "gone when it ends; unset: half of what is free.",
+        "Memory that the table may take, such as 2GB; what takes more is worked on in files beside what is written, "
+        "which are gone when it ends; unset: half of what is free.",
         pattern=r"^\d+(\.\d+)? ?[KMGTkmgt]?[Bb]?$",
     )
     threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)

@@ -66,7 +66,7 @@ def cannot_write(path: Path, error: OSError) -> RunError:
     absent = error.errno == errno.ENOENT
     hint = f"make the folder {path.parent} first" if absent else "free some space, or choose another folder"
     return RunError(
-        f"{path.name} cannot be written: {reason}",
+        f"{path.name or path.absolute()} cannot be written: {reason}",
         hint=f"{hint}; nothing half-written was left",
         code="cannot_write",
     )

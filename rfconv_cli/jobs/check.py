@@ -1,6 +1,5 @@
 """`check`: what is wrong or suspicious in a table, before any training. Needs no torch."""
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ def check(data: Path, target: str, settings: Settings, notice: Notice, test_data
     `notice` is told what `learn` would do to the table.
     """
     tables = [data, *([] if test_data is None else [test_data])]
-    room = room_for(tables, settings, Path(tempfile.gettempdir()), notice)
+    room = room_for(tables, settings, Path(), notice)
     table, *other = (read_into(room, path, dialect_of(settings))[0] for path in tables)
     prepared = prepare(table, target, settings, notice, other[0] if other else None, room)
     gaps = np.array([np.isnan(column).mean() for column in prepared.x.T])

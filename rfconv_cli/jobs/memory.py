@@ -14,11 +14,11 @@ _SHARE = 0.5  # of what is free, where the user does not say
 
 
 def room_for(tables: Sequence[Path], settings: Settings, folder: Path, notice: Callable[[str], None]) -> Room:
-    """Memory for what is made of these tables, or files in `folder` where it takes more than is allowed.
+    """Memory for what is made of these tables, or files in `folder` (or above) where it takes more than is allowed.
 
     `notice` is told the latter. Raises DataError where a table is not there.
     """
-    need = sum(map(memory_of, tables))
+    need = sum(map(memory_of, tables)) * max(1, settings.window // settings.stride)
     most = int(_SHARE * free_memory()) if settings.max_memory is None else size_of(settings.max_memory)
     if need <= most:
         return IN_MEMORY

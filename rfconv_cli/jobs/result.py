@@ -1,8 +1,9 @@
 """The documents that leave a command: the result (`--json`, metrics.json) and tables of predictions."""
 
 import io
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ from rfconv_cli.table.schema import Schema, Target, require_roles
 
 RESULT_FORMAT = "rfconv.result"
 RESULT_VERSION = 1
+_ROWS_OF_A_GROUP = 1 << 16
 _FORMULA = r"^([=+\-@\t\r])"
 TARGET, PREDICTION, PROBABILITY = "target", "prediction", "probability_"
 
@@ -118,12 +120,25 @@ def table_bytes(table: pa.Table, suffix: str) -> bytes:
 
 def write_pieces(sink: IO[bytes], pieces: Iterable[pa.Table], suffix: str) -> None:
     """Tables of one schema, at least one, into a .csv or .parquet file, one behind the other."""
-    writer = None
+    pieces = iter(pieces)
+    first = next(pieces)
+    options: Any = pa_csv.WriteOptions(quoting_style="needed")
+    if suffix == ".parquet":
+        writer: Any = pq.ParquetWriter(sink, first.schema, compression="zstd")
+    else:
+        writer = pa_csv.CSVWriter(sink, first.schema, write_options=options)
+    with writer:
+        for several in _gathered(itertools.chain([first], pieces)):
+            writer.write_table(pa.concat_tables(several))
+
+
+def _gathered(pieces: Iterable[pa.Table]) -> Iterator[list[pa.Table]]:
+    """Together until they have rows enough for a group of Parquet's."""
+    gathered: list[pa.Table] = []
     for piece in pieces:
-        if writer is None and suffix == ".parquet":
-            writer = pq.ParquetWriter(sink, piece.schema, compression="zstd")
-        elif writer is None:
-            writer = pa_csv.CSVWriter(sink, piece.schema, write_options=pa_csv.WriteOptions(quoting_style="needed"))
-        writer.write_table(piece)
-    if writer is not None:
-        writer.close()
+        gathered.append(piece)
+        if sum(one.num_rows for one in gathered) >= _ROWS_OF_A_GROUP:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered

@@ -71,7 +71,7 @@ def rows_to_find_on(problem: Problem, settings: Settings) -> Problem:
         return problem
     train, train_groups = _drawn(problem.train, problem.train_groups, most, entropy(settings.seed, "rows to find on"))
     if problem.valid is problem.train:
-        return replace(problem, train=train, valid=train, train_groups=train_groups)
+        return replace(problem, train=train, valid=train, train_groups=train_groups, valid_groups=None)
     valid, valid_groups = _drawn(problem.valid, problem.valid_groups, most, entropy(settings.seed, "rows to choose on"))
     return replace(problem, train=train, valid=valid, train_groups=train_groups, valid_groups=valid_groups)
 
@@ -198,8 +198,8 @@ def edges_for(problem: Problem, settings: Settings) -> Tensor | None:
     """The bin edges of the embedding that the settings ask for, from the training rows; None for plain numbers."""
     if settings.embedding != "piecewise-linear":
         return None
-    x = problem.train.x
-    return bin_edges(x[:: max(1, len(x) // _ROWS_OF_EDGES)], settings.bins)
+    rows, _ = _drawn(problem.train, None, _ROWS_OF_EDGES, entropy(settings.seed, "rows of edges"))
+    return bin_edges(rows.x, settings.bins)
 
 
 def entropy(seed: int, purpose: str) -> int:

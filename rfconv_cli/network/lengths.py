@@ -24,11 +24,14 @@ def length_of_last(
     """Epochs of the last training: the median of the best of `first` and of four trainings on other splits.
 
     None where a training's own best epoch is asked alone: with 100 groups of validation rows or more, with rows that
-    were not kept together, and without a last training. train: as `first` was trained, on another split of the same
-    rows, whole groups held out.
+    were not kept together, with more training rows than `settings.find_rows` (each split is a copy of the rows, and
+    four more trainings of them), and without a last training. train: as `first` was trained, on another split of the
+    same rows, whole groups held out.
     """
     groups = problem.valid_groups
     if groups is None or len(np.unique(groups)) >= _FEW_GROUPS or not trains_again(problem, settings):
+        return None
+    if len(problem.train) > settings.find_rows:
         return None
     return int(np.median([first.best_epoch, *(train(split).best_epoch for split in _splits(problem, settings))]))
 

@@ -15,6 +15,7 @@ import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.table.dialect import AS_SHOWN, Dialect, with_one_header
+from rfconv_cli.table.quotes import ends_open
 
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "N/A")
 _DATES = (pa_csv.ISO8601, "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
@@ -57,7 +58,7 @@ def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN, above: 
         column_types=dict.fromkeys(dialect.as_text, pa.string()),
     )
     table = _parse(text, name, parse, convert, len(header), above)
-    _refuse_open_quote(text, table, name, above)
+    _refuse_open_quote(text, table, name, str(dialect.delimiter), above)
     table = _with_exact_numbers(text, table, parse, len(header), dialect.na)
     return table.rename_columns([c or f"Unnamed: {i}" for i, c in enumerate(table.column_names)])
 
@@ -192,9 +193,9 @@ def _malformed(text: bytes, name: str, delimiter: str, message: str, above: int)
     )
 
 
-def _refuse_open_quote(text: bytes, table: pa.Table, name: str, above: int) -> None:
+def _refuse_open_quote(text: bytes, table: pa.Table, name: str, delimiter: str, above: int) -> None:
     """A quote that never closes swallows the rest of the file into the last row's cell."""
-    if table.num_rows == 0 or text.find(b'"', len(_first_line(text))) < 0 or text.count(b'"') % 2 == 0:
+    if table.num_rows == 0 or not ends_open(text, delimiter):
         return
     for column in table.columns:
         last = column[-1].as_py()

@@ -3,6 +3,7 @@
 Where types show only in the values they are read twice, since a column's type is known with its last row.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,14 +33,13 @@ from rfconv_cli.table.source import (
     DELIMITERS,
     PARQUET,
     STANDARD_INPUT,
+    beginning,
     file_sum,
     folder_sum,
     kind_of_name,
-    packing,
     parquet_in,
     require_file,
     shown,
-    start_of,
     starts_with,
 )
 
@@ -47,19 +47,45 @@ _ROWS = 1 << 16  # of a piece
 _UNITS = ("s", "ms", "us", "ns")
 _EXACT = 2**53  # from here on float64 does not hold every whole number
 _BYTES_OF_A_CELL = 48  # in memory while it is learned from: in the table, encoded, scaled, in parts
-_BYTES_OF_TEXT = 6  # the same for each byte of a text table
-_UNPACKED = 4  # times what a packed text takes
 
 Pieces = Callable[[Collection[str]], Iterator[pa.Table]]  # of the whole table; these columns taken as text
 
 
 @dataclass
 class _Seen:
-    """What pieces hold: the types of each column, and where whole numbers are beyond float64."""
+    """What pieces hold: the types of each column, the smallest and largest of its whole numbers."""
 
     types: dict[str, set[pa.DataType]] = field(default_factory=dict)
-    wide: set[str] = field(default_factory=set)
+    least: dict[str, int] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=dict)
     flagged_away: int = 0
+
+    def look(self, piece: pa.Table) -> None:
+        """See one more piece."""
+        for name, column in zip(piece.column_names, piece.columns, strict=True):
+            self.types.setdefault(name, set())
+            if column.null_count == len(column):  # such a piece says nothing; its type counts where no other one does
+                continue
+            self.types[name].add(column.type)
+            if pt.is_integer(column.type):
+                ends = pc.min_max(column)
+                self.least[name] = min(self.least.get(name, 0), ends["min"].as_py())
+                self.most[name] = max(self.most.get(name, 0), ends["max"].as_py())
+
+    def common(self, name: str, usual: pa.DataType) -> pa.DataType:
+        """The type of a column whose pieces have these types, as if it had been read at once. usual: without values."""
+        known = sorted(self.types[name], key=str)
+        least, most = self.least.get(name, 0), self.most.get(name, 0)
+        if len(known) < 2:
+            return known[0] if known else usual
+        if all(pt.is_integer(kind) or pt.is_floating(kind) for kind in known) and -_EXACT <= least <= most <= _EXACT:
+            return pa.float64()
+        if all(pt.is_integer(kind) or pt.is_boolean(kind) for kind in known) and 0 <= least <= most <= 1:
+            return pa.bool_()
+        moments = [pa.timestamp("s") if pt.is_date(kind) else kind for kind in known]
+        if all(map(is_calendar, known)) and len({kind.tz for kind in moments}) == 1:
+            return max(moments, key=lambda kind: _UNITS.index(kind.unit))
+        return pa.large_string() if any(map(pt.is_large_string, known)) else pa.string()
 
 
 def memory_of(path: Path) -> int:
@@ -70,13 +96,25 @@ def memory_of(path: Path) -> int:
     if path.is_dir():
         return sum(map(memory_of, parquet_in(path)))
     size, kind = path.stat().st_size, kind_of_name(path)
-    if kind in PARQUET:
-        try:
+    try:
+        if kind in PARQUET:
             about = pq.read_metadata(path)
-        except (pa.ArrowException, OSError):  # reading it will say what is wrong
-            return 0
-        return int(about.num_rows * about.num_columns * _BYTES_OF_A_CELL)
-    return size * _BYTES_OF_TEXT * (1 if packing(start_of(path)) is None else _UNPACKED)
+            return int(about.num_rows * about.num_columns * _BYTES_OF_A_CELL)
+        if kind in ARROW:
+            return _cells_of_arrow(path) * _BYTES_OF_A_CELL
+    except (pa.ArrowException, OSError):  # reading it will say what is wrong
+        return 0
+    start, share = beginning(path)
+    cells = len(re.findall(rb"[,;\t|\n]", start))
+    return int(size / max(share, 1) * (len(start) + cells * _BYTES_OF_A_CELL))
+
+
+def _cells_of_arrow(path: Path) -> int:
+    first_column = pa.ipc.IpcReadOptions(included_fields=[0])
+    with pa.memory_map(str(path)) as mapped:
+        columns = len(pa.ipc.open_file(mapped).schema)
+        file = pa.ipc.open_file(mapped, options=first_column)
+        return columns * sum(int(file.get_batch(number).num_rows) for number in range(file.num_record_batches))
 
 
 def read_into(room: Room, path: Path, dialect: Dialect) -> tuple[pa.Table, str]:
@@ -106,53 +144,31 @@ def read_into(room: Room, path: Path, dialect: Dialect) -> tuple[pa.Table, str]:
 
 
 def _in_room(room: Room, path: Path, pieces: Pieces, dialect: Dialect) -> pa.Table:
-    seen = _Seen()
-    names: list[str] = []
+    seen, first = _Seen(), None
     for piece in pieces(dialect.as_text):
-        if not names:
-            names = piece.column_names
-            refuse_duplicates(names, shown(path))
-            kept = cleaned(piece.slice(0, 0), dialect)[0].column_names
-        _look(piece.select(kept), seen)
-    if not names:
-        raise no_rows(path, pa.table({}))
-    schema = pa.schema([(name, _common(seen.types[name], wide=name in seen.wide)) for name in kept])
-    table = room.table(schema, _written(pieces, schema, dialect, seen))
+        if first is None:
+            first = piece.slice(0, 0)
+            refuse_duplicates(first.column_names, shown(path))
+        seen.look(piece)
+    if first is None:  # without a row there is no piece
+        return read_with_fingerprint(path, dialect)[0]
+    types = {column.name: seen.common(column.name, column.type) for column in first.schema}
+    kept = cleaned(first, dialect)[0].column_names
+    schema = pa.schema([(name, types[name]) for name in kept])
+    texts = {*dialect.as_text, *(name for name, kind in types.items() if is_text(kind))}
+    table = room.table(schema, _written(pieces(texts), schema, dialect, seen))
     if table.num_rows == 0:
         raise no_rows(path, table)
-    if len(kept) == len(names):
+    if table.num_columns == len(types):
         return table
-    return saying(table, said_of_flags(names, str(dialect.flag_suffix), dialect.flag_good, seen.flagged_away))
+    return saying(table, said_of_flags(list(types), str(dialect.flag_suffix), dialect.flag_good, seen.flagged_away))
 
 
-def _written(pieces: Pieces, schema: pa.Schema, dialect: Dialect, seen: _Seen) -> Iterator[pa.Table]:
-    texts = {column.name for column in schema if is_text(column.type)}
-    for piece in pieces({*dialect.as_text, *texts}):
+def _written(pieces: Iterator[pa.Table], schema: pa.Schema, dialect: Dialect, seen: _Seen) -> Iterator[pa.Table]:
+    for piece in pieces:
         kept, gone = cleaned(piece, dialect)
         seen.flagged_away += gone
         yield kept.cast(schema)
-
-
-def _look(piece: pa.Table, seen: _Seen) -> None:
-    for name, column in zip(piece.column_names, piece.columns, strict=True):
-        seen.types.setdefault(name, set()).add(column.type)
-        if pt.is_integer(column.type) and column.null_count < len(column):
-            ends = pc.min_max(column)
-            if ends["min"].as_py() < -_EXACT or ends["max"].as_py() > _EXACT:
-                seen.wide.add(name)
-
-
-def _common(types: set[pa.DataType], *, wide: bool) -> pa.DataType:
-    """The type of a column whose pieces have these. wide: one holds whole numbers that float64 would round."""
-    known = [kind for kind in types if not pt.is_null(kind)]
-    if len(known) < 2:
-        return known[0] if known else pa.null()
-    if all(pt.is_integer(kind) or pt.is_floating(kind) for kind in known) and not wide:
-        return pa.float64()
-    moments = [pa.timestamp("s") if pt.is_date(kind) else kind for kind in known]
-    if all(map(is_calendar, known)) and len({kind.tz for kind in moments}) == 1:
-        return max(moments, key=lambda kind: _UNITS.index(kind.unit))
-    return pa.string()
 
 
 def _parquet(path: Path, texts: Collection[str]) -> Iterator[pa.Table]:
@@ -175,7 +191,9 @@ def _dataset(folder: Path, texts: Collection[str]) -> Iterator[pa.Table]:
 def _arrow(path: Path, texts: Collection[str]) -> Iterator[pa.Table]:
     def opened() -> Iterator[pa.RecordBatch]:
         with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as file:
-            yield from (file.get_batch(number) for number in range(file.num_record_batches))
+            for number in range(file.num_record_batches):
+                batch = file.get_batch(number)
+                yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
 
     return _plain_pieces(opened, shown(path), "Arrow", texts)
 

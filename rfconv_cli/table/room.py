@@ -7,7 +7,7 @@ import mmap
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from rfconv_cli.files import cannot_write
 
 _WORTH_A_FILE = 1 << 20  # bytes
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -75,13 +75,27 @@ IN_MEMORY = Room()
 def free_memory() -> int:
     """Bytes that this process may still take: of the machine's, and of its control group's limit where one is set."""
     free = int(psutil.virtual_memory().available)
-    for path in _LIMITS:
+    for path in _limits():
         try:
-            limit = int(Path(path).read_text(encoding="ascii"))
+            limit = int(path.read_text(encoding="ascii"))
         except (OSError, ValueError):  # no such file, or "max"
             continue
         free = min(free, max(0, limit - int(psutil.Process().memory_info().rss)))
     return free
+
+
+def _limits() -> Iterator[Path]:
+    """Files that may limit this process: of its control group and of those above it, in either version of these."""
+    yield _GROUPS / "memory" / "memory.limit_in_bytes"
+    try:
+        own = _OWN_GROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        own = []
+    for line in own:
+        kinds, _, name = line.partition(":")[2].partition(":")
+        group = Path(name.lstrip("/"))
+        base, file = (_GROUPS / "memory", "memory.limit_in_bytes") if "memory" in kinds else (_GROUPS, "memory.max")
+        yield from (base / one / file for one in (group, *group.parents))
 
 
 def size_of(written: str) -> int:

@@ -17,7 +17,7 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by their mag
 _MAGIC = {b"PAR1": ".parquet", b"ARROW1": ".arrow"}
 _ENDINGS = (".gz", ".zst")
 _PIECE = 1 << 24
-_GLANCE = 4096
+_BEGINNING, _GLANCE = 1 << 20, 4096
 _READABLE = (
     "CSV (.csv, .tsv, .txt, also with .gz or .zst), Parquet (.parquet, .pq, or a folder of them) and Arrow "
     "(.arrow, .feather) are read"
@@ -105,6 +105,21 @@ def _suffix(path: Path) -> str:
 
 def _known(path: Path) -> bool:
     return _suffix(path) in (*DELIMITERS, *PARQUET, *ARROW)
+
+
+def beginning(path: Path) -> tuple[bytes, int]:
+    """The first megabytes of a text, unpacked, and how many bytes of the file that is; nothing of a damaged one."""
+    kind = packing(start_of(path))
+    try:
+        with pa.OSFile(str(path)) as file:
+            if kind is None:
+                text = file.read(_BEGINNING)
+                return text, len(text)
+            with pa.CompressedInputStream(file, kind) as stream:
+                text = stream.read(_PIECE)
+                return text, min(file.tell(), file.size())
+    except (pa.ArrowException, OSError, ValueError):
+        return b"", 0
 
 
 def kind_of_name(path: Path) -> str:

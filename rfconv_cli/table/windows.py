@@ -93,7 +93,7 @@ def lagged(x: NDArray[np.float64], windows: Rows, room: Room = IN_MEMORY) -> NDA
         raise DataError(
             f"{len(windows)} windows of {size} rows and {columns} columns would take {need / 1e9:.1f} GB of memory, "
             f"and {free / 1e9:.1f} GB are free",
-            hint="a smaller --window, a larger --stride, or fewer --features",
+            hint="a smaller --max-memory (then they lie in files) or --window, a larger --stride, or fewer --features",
             code="too_large",
         )
     made = room.empty((len(windows), columns * size), np.float64, "F")

@@ -1,12 +1,16 @@
 """Tables read piece by piece are the tables that are read at once; and what cannot be read says so alike."""
 
+import csv
 import gzip
+import io
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.table import large, pieces
@@ -32,6 +36,7 @@ def text(rows, header="n,x"):
     return "\n".join([header, *rows]) + "\n"
 
 
+QUOTED = '"first\n1,2\n4,5"'
 LATE = {
     "whole numbers": lines(lambda i: f"{i},{i * 2}"),
     "a fraction late": lines(lambda i: f"{i},{3.7 if i == 280 else i}"),
@@ -53,6 +58,10 @@ LATE = {
     "empty lines": lines(lambda i: f"{i},{i}\n" if i % 50 == 0 else f"{i},{i}"),
     "carriage returns": lines(lambda i: f"{i},{i}\r"),
     "one row": ["1,2"],
+    "booleans, then zeros and ones": lines(lambda i: f"{i},{'true' if i < 100 else i % 2}"),
+    "inch marks beside line breaks": lines(lambda i: f"{i},{'5' + chr(34) + ' pipe' if i % 40 == 1 else QUOTED}"),
+    "inch marks at the end of cells": lines(lambda i: f'{5 if i % 2 else 7}" pipe,"{i}\n,2"'),
+    "quotes doubled at the ends": lines(lambda i: f'"""{i}""","a\n""b"""'),
 }
 
 
@@ -95,6 +104,12 @@ def test_text_in_pieces_is_the_text_at_once(tmp_path, case):
         ("unnamed.csv", text(LATE["whole numbers"], ",x").encode(), Dialect()),
         ("as_text.csv", text(LATE["whole numbers"]).encode(), Dialect(as_text=("x",))),
         ("t.csv.gz", gzip.compress(text(LATE["a word late"]).encode()), Dialect()),
+        ("inch.csv", text(LATE["whole numbers"], 'diam 5",x').encode(), Dialect()),
+        ("mixed ends.csv", ("n,x\r" + text(LATE["whole numbers"], "0,0")).encode(), Dialect()),
+        ("cr.csv", text(LATE["whole numbers"]).replace("\n", "\r").encode(), Dialect()),
+        ("gaps.tsv", text([*lines(lambda i: f"{i}\t{i}.5"), *["\t"] * 300], "n\tx").encode(), Dialect()),
+        ("names.csv", text(lines(lambda i: f"{i:03d},{i}" if i < 150 else f"w{i},{i}"), ",x").encode(), Dialect()),
+        ("sig.csv", b"\xef\xbb\xbf" + text(LATE["umlauts"]).encode(), Dialect(encoding="utf-8-sig")),
         ("pipe.csv", text(lines(lambda i: f"{i}|{i}"), "n|x").encode(), Dialect(delimiter="|")),
     ],
 )
@@ -113,6 +128,33 @@ def test_flags_are_counted_over_all_pieces(tmp_path):
     assert "100 values" in str(how_read(in_files))
 
 
+def test_flags_are_told_good_as_if_read_at_once(tmp_path):
+    path, good = tmp_path / "t.csv", ("1", "g")
+    path.write_text(text(lines(lambda i: f"{i},{i},{'01' if i < 150 else 'g'}"), "n,x,x_qc"))
+    at_once, in_files = both(tmp_path, path, Dialect(flag_suffix="_qc", flag_good=good))
+    assert same(at_once, in_files)
+    assert at_once["x"].null_count == 150
+
+
+@given(
+    cells=st.lists(st.tuples(*[st.text('",a1 \n;', max_size=6)] * 2), min_size=1, max_size=40),
+    raw=st.lists(st.text('"a1', max_size=4).filter(lambda cell: not cell.startswith('"')), max_size=40),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_cells_in_pieces_are_those_at_once(tmp_path, monkeypatch, cells, raw):
+    monkeypatch.setattr(pieces, "_BYTES", 40)
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["n", "x", "y"])
+    for place, pair in enumerate(cells):
+        writer.writerow([place, *pair])
+        written.writelines(f"{place},{stray},{stray}\n" for stray in raw[place : place + 1])
+    path = tmp_path / "t.csv"
+    path.write_text(written.getvalue())
+    at_once, in_files = both(tmp_path, path)
+    assert same(at_once, in_files)
+
+
 def sensors(rows=200):
     rng = np.random.default_rng(0)
     return pa.table(
@@ -121,6 +163,9 @@ def sensors(rows=200):
             "kind": pa.array(["on", "off"] * (rows // 2)).dictionary_encode(),
             "day": [f"2020-01-{i % 28 + 1:02d}" for i in range(rows)],
             "said": ["2020-01-01"] * (rows - 1) + ["never"],
+            "late day": [None] * 150 + ["2020-01-01"] * (rows - 150),
+            "never": pa.array([None] * rows, pa.string()),
+            "long": pa.array(["a", "b"] * (rows // 2), pa.large_string()),
             "half": pa.array(np.arange(rows, dtype=np.float16)),
             "whole": pa.array(range(rows), pa.int32()),
         }
@@ -131,7 +176,7 @@ def test_parquet_and_arrow_in_pieces_are_those_at_once(tmp_path):
     table = sensors()
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=64)
     with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=64)
+        writer.write_table(table)
     for year in (2020, 2021):
         folder = tmp_path / "parts" / f"year={year}"
         folder.mkdir(parents=True)
@@ -160,6 +205,35 @@ def test_what_is_wrong_far_down_is_told_with_its_line(tmp_path, name, content, c
         found.append((caught.value.code, str(caught.value)))
     assert found[0] == found[1]
     assert (found[1][0], said in found[1][1]) == (code, True)
+
+
+def test_a_table_without_rows_is_refused_as_at_once(tmp_path):
+    pq.write_table(sensors().slice(0, 0), tmp_path / "t.parquet")
+    (tmp_path / "blank.csv").write_text("\n" * 2000)
+    for name in ("t.parquet", "blank.csv"):
+        said = []
+        for room in (IN_MEMORY, Room(tmp_path)):
+            with pytest.raises(DataError) as caught:
+                read_into(room, tmp_path / name, Dialect())
+            said.append((caught.value.code, str(caught.value)))
+        assert said[0] == said[1]
+
+
+def test_a_quote_that_stays_open_is_refused_without_reading_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "_LONGEST", 4)
+    (tmp_path / "t.csv").write_text(text([*LATE["whole numbers"], '1,"2', *LATE["whole numbers"] * 3]))
+    with pytest.raises(DataError, match="never closes") as caught:
+        read_into(Room(tmp_path), tmp_path / "t.csv", Dialect())
+    assert caught.value.code == "open_quote"
+
+
+@pytest.mark.parametrize("encoding", ["hex", "undefined"])
+def test_what_encodes_no_text_is_refused_as_at_once(tmp_path, encoding):
+    (tmp_path / "t.csv").write_text(text(LATE["whole numbers"]))
+    for room in (IN_MEMORY, Room(tmp_path)):
+        with pytest.raises(DataError) as caught:
+            read_into(room, tmp_path / "t.csv", Dialect(encoding=encoding))
+        assert caught.value.code == "encoding"
 
 
 def test_text_that_changes_its_encoding_is_refused(tmp_path):
@@ -193,7 +267,11 @@ def test_what_a_table_takes_is_known_before_it_is_read(tmp_path):
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
     from_parquet = memory_of(tmp_path / "t.parquet")
     assert from_parquet == 5000 * 4 * 48
-    for name in ("t.csv", "t.csv.gz", "."):
-        assert 0.4 < memory_of(tmp_path / name) / from_parquet < 2.5, name
+    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    for name in ("t.csv", "t.csv.gz", "t.arrow", "."):
+        assert 0.8 < memory_of(tmp_path / name) / from_parquet < 1.5, name
+    (tmp_path / "pixels.csv").write_text("a,b,c\n" + "0,1,0\n" * 9000)
+    assert 0.8 < memory_of(tmp_path / "pixels.csv") / (9000 * 3 * 48) < 1.5
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     assert memory_of(tmp_path / "bad.parquet") == 0

@@ -80,11 +80,14 @@ def test_what_is_no_size_is_refused(written):
 
 
 def test_the_limit_of_a_control_group_counts(tmp_path, monkeypatch):
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(module, "_LIMITS", (str(tmp_path / "absent"), str(limit)))
-    limit.write_text("max\n")
+    group = tmp_path / "slice" / "job"
+    group.mkdir(parents=True)
+    (tmp_path / "own").write_text("0::/slice/job\n")
+    monkeypatch.setattr(module, "_GROUPS", tmp_path)
+    monkeypatch.setattr(module, "_OWN_GROUP", tmp_path / "own")
+    (group / "memory.max").write_text("max\n")
     unlimited = free_memory()
-    limit.write_text("1000\n")
+    (tmp_path / "slice" / "memory.max").write_text("1000\n")
     assert (free_memory(), unlimited > 1000) == (0, True)
 
 
