@@ -64,6 +64,7 @@ def fit_and_judge(
     trained, controls = course.measure(
         "train", lambda: train_with_controls(problem, found.fields, settings, course.progress, found.trained)
     )
+    found = replace(found, trained={})  # networks may be large
     stability, support = course.measure(
         "stability",
         lambda: repeat_on_halves(problem, found, settings, trained, controls[RANDOM_FIELDS], course.progress),

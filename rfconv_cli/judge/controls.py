@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.learn import PLAIN_MLP, Problem, entropy, rows_to_find_on, train_on_fields
+from rfconv_cli.network.learn import PLAIN_MLP, Problem, entropy, rows_to_find_on, train_on_fields, trains_again
 from rfconv_cli.network.lengths import length_of_last
 from rfconv_cli.network.side_by_side import finish_each, train_each
 from rfconv_cli.network.starts import CORRELATION, Starts
@@ -42,6 +43,9 @@ def train_with_controls(
     fresh = train_each(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))
     first: dict[ReceptiveFields | None, Trained] = dict(zip(wanted, fresh, strict=True))
     first = _of_one_length(first | dict(known.items()), fields, problem, settings)
+    if trains_again(problem, settings):  # how long they took is all that is asked of them: networks may be large
+        first = {one: replace(done, network=torch.nn.Identity()) for one, done in first.items()}
+        fresh.clear()
     final = finish_each(
         problem,
         {one: first[one] for one in every},

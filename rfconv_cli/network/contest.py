@@ -21,7 +21,15 @@ from rfconv_cli.fields.search import Progress, resolved
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.gap import SearchRecord
 from rfconv_cli.network.learn import Problem, rows_to_find_on, search_fields
-from rfconv_cli.network.side_by_side import Packed, in_processes, packed, processes_for, train_each, unpacked
+from rfconv_cli.network.side_by_side import (
+    Packed,
+    in_processes,
+    losses_of_each,
+    packed,
+    processes_for,
+    train_each,
+    unpacked,
+)
 from rfconv_cli.network.starts import STARTS, Entry, Starts
 from rfconv_cli.network.train import Trained, predict, row_losses
 
@@ -96,8 +104,8 @@ def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, prog
     """
     entries = _distinct(entries)
     short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
-    brief = train_each(problem, [entry.fields for entry in entries], short, "contest", _part(progress, 0.0, 0.3))
-    first_losses = [one.valid_loss for one in brief]
+    every = [entry.fields for entry in entries]
+    first_losses = losses_of_each(problem, every, short, "contest", _part(progress, 0.0, 0.3))
     finalists = sorted({0, *np.argsort(first_losses, kind="stable")[:_FINALISTS].tolist()})
     fields = [entries[i].fields for i in finalists]
     trained = train_each(problem, fields, settings, "contest", _part(progress, 0.3, 1.0))

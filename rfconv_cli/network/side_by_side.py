@@ -34,7 +34,15 @@ def train_each(
 
     Raises TrainingError as `train_on_fields` does.
     """
-    return _each(problem, [(fields, None) for fields in every], settings, stage, progress)
+    return list(_each(problem, [(fields, None) for fields in every], settings, stage, progress))
+
+
+def losses_of_each(
+    problem: Problem, every: Sequence[_Fields], settings: Settings, stage: str, progress: Progress
+) -> list[float]:
+    """The smallest validation loss of each network of `train_each`, which are not kept."""
+    tasks: list[_Task] = [(fields, None) for fields in every]
+    return [one.valid_loss for one in _each(problem, tasks, settings, stage, progress)]
 
 
 def finish_each(
@@ -48,14 +56,12 @@ def finish_each(
 
 def _each(
     problem: Problem, tasks: Sequence[_Task], settings: Settings, stage: str, progress: Progress
-) -> list[Trained]:
+) -> Iterator[Trained]:
     count = _processes(problem, len(tasks), settings)
     each = _one_by_one(problem, tasks, settings) if count == 1 else _in_processes(problem, tasks, settings, count)
-    trained = []
-    for one in each:
-        trained.append(one)
-        progress(stage, len(trained) / len(tasks))
-    return trained
+    for done, one in enumerate(each, start=1):
+        progress(stage, done / len(tasks))
+        yield one
 
 
 def processes_for(problem: Problem, tasks: int, steps: int, settings: Settings) -> int:
