@@ -12,6 +12,8 @@ from torch import Tensor
 from rfconv_cli.fields.conv import continuous_field
 from rfconv_cli.fields.value import ReceptiveFields
 
+_DRAWN = 1 << 22  # numbers of one block of centres, for which members are drawn
+
 
 def project(
     logits: Sequence[Tensor],
@@ -88,5 +90,7 @@ def random_fields(names: Sequence[str], kernel_size: int, depth: int, rng: np.ra
 
 def _draw(columns: int, slots: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """(N, slots) members, none the centre of its row, none twice in a row."""
-    others = np.argsort(rng.random((columns, columns - 1)), axis=1)[:, :slots]
+    step = max(1, _DRAWN // columns)
+    blocks = [min(step, columns - start) for start in range(0, columns, step)]  # of centres: N² numbers may be many
+    others = np.concatenate([np.argsort(rng.random((some, columns - 1)), axis=1)[:, :slots] for some in blocks])
     return others + (others >= np.arange(columns)[:, None])

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.project import random_fields
@@ -16,7 +15,7 @@ from rfconv_cli.fields.search import Progress
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.learn import PLAIN_MLP, Problem, entropy, rows_to_find_on, train_on_fields, trains_again
 from rfconv_cli.network.lengths import length_of_last
-from rfconv_cli.network.side_by_side import finish_each, train_each
+from rfconv_cli.network.side_by_side import finish_each, histories_of_each, train_each
 from rfconv_cli.network.starts import CORRELATION, Starts
 from rfconv_cli.network.train import Trained
 
@@ -40,12 +39,11 @@ def train_with_controls(
     correlated = Starts(rows_to_find_on(problem, settings), settings).entry(CORRELATION).fields
     every: list[ReceptiveFields | None] = [*dict.fromkeys([fields, *draws, correlated]), PLAIN_MLP]
     wanted = [one for one in every if one not in known]
-    fresh = train_each(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))
+    # of a first training that is not the last one, how long it took is all that is asked
+    trained = histories_of_each if trains_again(problem, settings) else train_each
+    fresh = trained(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))
     first: dict[ReceptiveFields | None, Trained] = dict(zip(wanted, fresh, strict=True))
     first = _of_one_length(first | dict(known.items()), fields, problem, settings)
-    if trains_again(problem, settings):  # how long they took is all that is asked of them: networks may be large
-        first = {one: replace(done, network=torch.nn.Identity()) for one, done in first.items()}
-        fresh.clear()
     final = finish_each(
         problem,
         {one: first[one] for one in every},

@@ -20,15 +20,16 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, resolved
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.gap import SearchRecord
-from rfconv_cli.network.learn import Problem, rows_to_find_on, search_fields
+from rfconv_cli.network.learn import Problem, rows_to_find_on, search_fields, trains_again
 from rfconv_cli.network.side_by_side import (
     Packed,
+    histories_of_each,
     in_processes,
-    losses_of_each,
     packed,
     processes_for,
     train_each,
     unpacked,
+    without_network,
 )
 from rfconv_cli.network.starts import STARTS, Entry, Starts
 from rfconv_cli.network.train import Trained, predict, row_losses
@@ -43,7 +44,7 @@ class Found:
     """The fields that were chosen, by which entry, and the contest's table (empty when there was nothing to choose).
 
     search: how the search went, where there was one, whether its fields were chosen or not. trained: the networks that
-    were trained to the end on the way, on all rows.
+    were trained to the end on the way, on all rows; without the networks, where they are to be trained once more.
     """
 
     fields: ReceptiveFields
@@ -105,7 +106,8 @@ def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, prog
     entries = _distinct(entries)
     short = settings.model_copy(update={"epochs": settings.contest_epochs, "patience": settings.contest_epochs})
     every = [entry.fields for entry in entries]
-    first_losses = losses_of_each(problem, every, short, "contest", _part(progress, 0.0, 0.3))
+    brief = histories_of_each(problem, every, short, "contest", _part(progress, 0.0, 0.3))
+    first_losses = [one.valid_loss for one in brief]
     finalists = sorted({0, *np.argsort(first_losses, kind="stable")[:_FINALISTS].tolist()})
     fields = [entries[i].fields for i in finalists]
     trained = train_each(problem, fields, settings, "contest", _part(progress, 0.3, 1.0))
@@ -127,6 +129,8 @@ def contest(entries: Sequence[Entry], problem: Problem, settings: Settings, prog
         for i, entry in enumerate(entries)
     )
     chosen = entries[finalists[winner]]
+    if trains_again(problem, settings):
+        trained = [without_network(one) for one in trained]
     return Found(chosen.fields, chosen.name, table, trained=dict(zip(fields, trained, strict=True)))
 
 

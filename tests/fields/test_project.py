@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from rfconv_cli.fields import project as project_module
 from rfconv_cli.fields.conv import centre_mask
 from rfconv_cli.fields.project import project, random_fields
 from rfconv_cli.fields.value import ReceptiveFields
@@ -241,3 +242,10 @@ def test_more_distinct_slots_than_candidates_are_refused():
     logits, table = tabled(size=2, slots=3)
     with pytest.raises(ValueError, match="3 distinct slots need as many candidates, got 2"):
         project([logits], names(7), mask=None, distinct=True, temperature=1.0, candidates=table)
+
+
+def test_random_fields_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
+    names = tuple(f"c{i:02}" for i in range(17))
+    at_once = project_module.random_fields(names, 4, 2, np.random.default_rng(5))
+    monkeypatch.setattr(project_module, "_DRAWN", 40)
+    assert project_module.random_fields(names, 4, 2, np.random.default_rng(5)) == at_once
