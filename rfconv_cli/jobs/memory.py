@@ -25,7 +25,7 @@ def room_for(tables: Sequence[Path], settings: Settings, folder: Path, notice: C
     where = nearest_folder(folder)
     notice(
         f"the rows would take about {_in_words(need)} of memory, and {_in_words(most)} may be used (--max-memory): "
-        f"they lie in files in {where}, about {_in_words(need // 2)}, until this ends"
+        f"they lie in files in {where.name or 'this folder'}, about {_in_words(need // 2)}, until this ends"
     )
     return Room(where)
 
