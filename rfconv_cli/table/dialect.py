@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rfconv_cli.config import Settings
@@ -71,17 +72,22 @@ def with_one_header(text: bytes, name: str, dialect: Dialect, delimiter: str) ->
             hint="give fewer, or look at the file",
             code="damaged_csv",
         )
+    stacked = header_cells((line.decode() for line in lines[dialect.skip_lines : -1]), name, delimiter)
+    header = io.StringIO()
+    csv.writer(header, delimiter=delimiter, lineterminator="").writerow(_joined(stacked))
+    return end.join([*[b""] * (len(lines) - 2), header.getvalue().encode(), lines[-1]])
+
+
+def header_cells(lines: Iterable[str], name: str, delimiter: str) -> list[list[str]]:
+    """The cells of each row of a header; `name` is the file's. Raises DataError damaged_csv."""
     try:
-        stacked = list(csv.reader((line.decode() for line in lines[dialect.skip_lines : -1]), delimiter=delimiter))
+        return list(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
         raise DataError(
             f"the header of {name} cannot be read: {error}",
             hint="look at --delimiter and --skip-lines",
             code="damaged_csv",
         ) from None
-    header = io.StringIO()
-    csv.writer(header, delimiter=delimiter, lineterminator="").writerow(_joined(stacked))
-    return end.join([*[b""] * (len(lines) - 2), header.getvalue().encode(), lines[-1]])
 
 
 def _joined(rows: list[list[str]]) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from rfconv_cli.errors import DataError
 from rfconv_cli.files import cannot_write
 from rfconv_cli.table.delimited import as_utf8, parse_delimited, settled
-from rfconv_cli.table.dialect import Dialect
+from rfconv_cli.table.dialect import Dialect, header_cells
 from rfconv_cli.table.jma import is_jma
 from rfconv_cli.table.quotes import first_lines, line_ends
 from rfconv_cli.table.source import packing, shown, start_of, unpacked_pieces
@@ -111,14 +111,7 @@ class TextPieces:
 
 def _named(header: bytes, name: str, delimiter: str) -> bytes:
     """The header in one line, unnamed columns called as `parse_delimited` calls them. Raises DataError damaged_csv."""
-    try:
-        cells = next(csv.reader(io.StringIO(header.decode(), newline=""), delimiter=delimiter), [])
-    except csv.Error as error:
-        raise DataError(
-            f"the header of {name} cannot be read: {error}",
-            hint="look at --delimiter and --skip-lines",
-            code="damaged_csv",
-        ) from None
+    cells, *_ = header_cells(io.StringIO(header.decode(), newline=""), name, delimiter) or [[]]
     line = io.StringIO()
     named = [cell or f"Unnamed: {place}" for place, cell in enumerate(cells)]
     csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow(named)
