@@ -195,28 +195,30 @@ BAD = [
 ]
 
 
+def refusals(folder, name) -> list[tuple[str, str]]:
+    """Code and message of the refusal, read at once and in pieces."""
+    found = []
+    for room in (IN_MEMORY, Room(folder)):
+        with pytest.raises(DataError) as caught:
+            read_into(room, folder / name, Dialect())
+        found.append((caught.value.code, str(caught.value)))
+    return found
+
+
 @pytest.mark.parametrize(("name", "content", "code", "said"), BAD)
 def test_what_is_wrong_far_down_is_told_with_its_line(tmp_path, name, content, code, said):
     (tmp_path / name).write_text(content)
-    found = []
-    for room in (IN_MEMORY, Room(tmp_path)):
-        with pytest.raises(DataError) as caught:
-            read_into(room, tmp_path / name, Dialect())
-        found.append((caught.value.code, str(caught.value)))
-    assert found[0] == found[1]
-    assert (found[1][0], said in found[1][1]) == (code, True)
+    at_once, in_files = refusals(tmp_path, name)
+    assert at_once == in_files
+    assert (in_files[0], said in in_files[1]) == (code, True)
 
 
 def test_a_table_without_rows_is_refused_as_at_once(tmp_path):
     pq.write_table(sensors().slice(0, 0), tmp_path / "t.parquet")
     (tmp_path / "blank.csv").write_text("\n" * 2000)
     for name in ("t.parquet", "blank.csv"):
-        said = []
-        for room in (IN_MEMORY, Room(tmp_path)):
-            with pytest.raises(DataError) as caught:
-                read_into(room, tmp_path / name, Dialect())
-            said.append((caught.value.code, str(caught.value)))
-        assert said[0] == said[1]
+        at_once, in_files = refusals(tmp_path, name)
+        assert at_once == in_files
 
 
 def test_a_quote_that_stays_open_is_refused_without_reading_on(tmp_path, monkeypatch):
