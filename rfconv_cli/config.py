@@ -109,6 +109,14 @@ class Settings(BaseModel):
     embedding_size: int = _setting(16, "Network", "Numbers that the embedding makes of one.", ge=1, le=256)
     activation: Literal["relu", "gelu"] = _setting("relu", "Network", "Nonlinearity.")
     dropout: float = _setting(0.3, "Network", "Dropout before each dense layer of the final network.", ge=0, lt=1)
+    shifts: float = _setting(
+        0.0,
+        "Network",
+        "Share of the training rows that are moved along the fields: every column takes the value of its member in one "
+        "slot, the same for all. For slots of a common order.",
+        ge=0,
+        le=1,
+    )
     kernel: Literal["shared", "own"] = _setting(
         "shared",
         "Network",
@@ -209,6 +217,12 @@ class Settings(BaseModel):
         pattern=r"^\d+(\.\d+)? ?[KMGTkmgt]?[Bb]?$",
     )
     threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
+        "auto", "Other", "Where networks are trained; auto: on a CUDA GPU where there is one and the table is large."
+    )
+    precision: Literal["float32", "bfloat16"] = _setting(
+        "float32", "Other", "Numbers in the products of the final training; bfloat16 is mixed with float32."
+    )
     plots: bool = _setting(True, "Other", "Draw the fields into the run folder.")
 
 

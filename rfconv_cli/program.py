@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from rfconv_cli.cli import app
 from rfconv_cli.errors import GateError, RfconvError, TrainingError, UsageError, printable
 
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory", "MPS backend out of memory")  # as torch says it
 _VERBOSE = frozenset({"-v", "--verbose"})
 
 
@@ -40,7 +41,7 @@ def run_app(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         _show_traceback(verbose)
-        if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
             hint = (
                 "use a smaller --max-memory, fewer columns (--features), or a smaller --kernel-size or --search-batch"
             )

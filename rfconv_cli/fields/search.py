@@ -41,6 +41,14 @@ class Rows:
         """The rows at `index` (int64, or a mask)."""
         return Rows(*(part[index] for part in self.parts))
 
+    def to(self, device: torch.device) -> "Rows":
+        """The same rows on a device; the same tensors where they are there."""
+        return Rows(*(part.to(device) for part in self.parts))
+
+    def shuffled(self, generator: torch.Generator) -> Tensor:
+        """(rows,) int64: their places in a random order, drawn by `generator` on the CPU, beside x."""
+        return torch.randperm(len(self), generator=generator).to(self.x.device)
+
     def between(self, start: int, stop: int) -> "Rows":
         """The rows from `start` to before `stop`, as a view."""
         return Rows(*(part[start:stop] for part in self.parts))
@@ -156,7 +164,7 @@ def batches(rows: Rows, size: int, generator: torch.Generator) -> Iterator[Batch
     if not 0 < size <= len(rows):
         raise ValueError(f"batches of {size} rows cannot be drawn from {len(rows)}")
     while True:
-        for index in torch.randperm(len(rows), generator=generator).split(size):
+        for index in rows.shuffled(generator).split(size):
             if len(index) == size:
                 yield rows.take(index).parts
 
@@ -168,7 +176,7 @@ def _halves(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:
             hint="--level one-level searches on all training rows",
             code="too_few_rows",
         )
-    order = torch.randperm(len(rows), generator=generator)
+    order = rows.shuffled(generator)
     middle = len(rows) // 2
     return rows.take(order[:middle]), rows.take(order[middle:])
 

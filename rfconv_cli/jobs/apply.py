@@ -17,7 +17,7 @@ from rfconv_cli.errors import DataError
 from rfconv_cli.files import without_nan
 from rfconv_cli.jobs.result import predictions_table, read_predictions, result_document, with_ids
 from rfconv_cli.judge.metrics import Resamples, score
-from rfconv_cli.network.learn import threads_for
+from rfconv_cli.network.device import threads_for
 from rfconv_cli.run import Run, damaged
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.encode import encode_features, encode_target, extra_columns, row_blocks

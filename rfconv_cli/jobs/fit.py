@@ -22,8 +22,9 @@ from rfconv_cli.judge.metrics import Resamples
 from rfconv_cli.judge.repeated import repeat_on_halves
 from rfconv_cli.network.contest import GIVEN, Found, find_fields
 from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
+from rfconv_cli.network.device import CPU, device_for, name_of, prepare
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs, row_weights
-from rfconv_cli.network.learn import Problem, fit_settings, threads_for
+from rfconv_cli.network.learn import Problem, fit_settings
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.table.room import Room
@@ -56,7 +57,8 @@ def fit_and_judge(
     Raises TrainingError.
     """
     settings = fit_settings(settings, len(prepared.schema.names))
-    torch.set_num_threads(threads_for(settings, len(prepared.schema.names)))
+    if (device := prepare(settings, len(prepared.schema.names))) != CPU:
+        course.notice(f"networks are trained on {name_of(device)}; --device cpu takes the processor")
     train = prepared.is_in("train")
     encoding = Encoding.fit(prepared.schema.names, prepared.x, prepared.y, settings, train)
     problem = _problem(prepared, encoding, settings, room)
@@ -72,7 +74,9 @@ def fit_and_judge(
     model = FittedModel(encoding, found.fields, trained.network, prepared.outputs)
     # from here on the test rows are open, and nothing is fitted any more
     predicted, scores = _on_test(prepared, model, controls, stability, settings, room, course)
-    metrics = scores | {"groups": communities(found.fields)} | _about(prepared, found, trained, problem)
+    metrics = (
+        scores | {"groups": communities(found.fields)} | _about(prepared, found, trained, problem, name_of(device))
+    )
     return Learned(model, predicted, metrics, support)
 
 
@@ -90,7 +94,7 @@ def _find(problem: Problem, settings: Settings, room: Room, course: Course) -> F
     """The fields, after a line on what finding them and all that follows will cost."""
     held = None if room.folder is None else 0
     costs = stage_costs(len(problem.train), len(problem.names), problem.outputs, settings, held)
-    course.notice(estimate_line(costs, measured_speed()))
+    course.notice(estimate_line(costs, measured_speed(device_for(settings, len(problem.names)))))
     return course.measure("search", lambda: find_fields(problem, settings, course.progress))
 
 
@@ -120,10 +124,11 @@ def _on_test(
     return predicted, scores
 
 
-def _about(prepared: Prepared, found: Found, trained: Trained, problem: Problem) -> dict[str, Any]:
+def _about(prepared: Prepared, found: Found, trained: Trained, problem: Problem, device: str) -> dict[str, Any]:
     plan = prepared.plan
     return {
         "network": {
+            "device": device,
             "parameters": count_parameters(trained.network),
             "epochs": len(trained.history),
             "history": [{"train_loss": e.train_loss, "valid_loss": e.valid_loss} for e in trained.history],

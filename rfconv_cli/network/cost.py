@@ -122,11 +122,12 @@ def search_memory(columns: int, settings: Settings) -> int:
     return numbers * _FLOAT + table * _INT
 
 
-def measured_speed() -> Speed:
-    """The speed of this machine with the present number of threads, in about 20 ms."""
-    square, flat = torch.ones(256, 256), torch.ones(1 << 20)
+def measured_speed(device: torch.device) -> Speed:
+    """The speed of this machine with the present number of threads, or of its GPU, in about 20 ms."""
+    side = 256 if device.type == "cpu" else 4096
+    square, flat = torch.ones(side, side, device=device), torch.ones(16 * side**2, device=device)
     return Speed(
-        products=2 * 256**3 / _fastest(lambda: square @ square), numbers=2 * len(flat) / _fastest(lambda: flat * flat)
+        products=2 * side**3 / _fastest(lambda: square @ square), numbers=2 * len(flat) / _fastest(lambda: flat * flat)
     )
 
 
@@ -213,12 +214,12 @@ def _weights_used(columns: int, outputs: int, settings: Settings, inputs: int) -
     return float(convs + columns * settings.channels * (settings.hidden or outputs) + settings.hidden * outputs)
 
 
-def _fastest(work: Callable[[], object]) -> float:
+def _fastest(work: Callable[[], torch.Tensor]) -> float:
     work()
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()
-        work()
+        work().view(-1)[0].item()  # a GPU is waited for
         best = min(best, time.perf_counter() - start)
     return best
 

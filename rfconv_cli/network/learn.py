@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import psutil
 import torch
-from joblib import cpu_count
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
@@ -23,6 +22,7 @@ from rfconv_cli.fields.project import project
 from rfconv_cli.fields.search import Progress, Rows, resolved, search
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.cost import search_memory
+from rfconv_cli.network.device import CPU, device_for, free_on, rows_on
 from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.gap import SearchRecord, record
 from rfconv_cli.network.model import Ensemble, FieldNetwork, count_parameters, fixed_network, plain_mlp
@@ -30,9 +30,7 @@ from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, s
 from rfconv_cli.network.train import Trained, loss_value, train_network, train_on_all
 
 PLAIN_MLP: Final = None  # in place of fields: a network without any
-_SLOT_VALUES_WORTH_THREADS = 200_000
 _ROWS_OF_EDGES = 1 << 18  # quantiles of so many rows are as good as those of more
-_USUAL_BATCH = 64  # before the rows are counted
 
 
 @dataclass(frozen=True)
@@ -83,24 +81,14 @@ def _drawn(rows: Rows, groups: NDArray[np.int64] | None, most: int, seed: int) -
     return rows.take(torch.from_numpy(index)), None if groups is None else groups[index]
 
 
-def generator_for(seed: int, purpose: str) -> torch.Generator:
-    """An explicit generator for one purpose; different purposes of one seed are independent."""
-    return torch.Generator().manual_seed(entropy(seed, purpose))
+def generator_for(seed: int, purpose: str, device: torch.device = CPU) -> torch.Generator:
+    """An explicit generator for one purpose, on a device; different purposes of one seed are independent."""
+    return torch.Generator(device).manual_seed(entropy(seed, purpose))
 
 
 def fit_settings(settings: Settings, columns: int) -> Settings:
     """`settings` with no more slots than there are columns."""
     return settings.model_copy(update={"kernel_size": min(settings.kernel_size, columns)})
-
-
-def threads_for(settings: Settings, columns: int) -> int:
-    """CPU threads for torch: the setting, else one for a small table and all cores of this process for a large one.
-
-    Below some 200,000 slot values a step, threads gain little on an idle machine and cost tenfold on a busy one, where
-    they wait for each other.
-    """
-    small = (settings.batch_size or _USUAL_BATCH) * columns * settings.kernel_size < _SLOT_VALUES_WORTH_THREADS
-    return settings.threads or (1 if small else int(cpu_count()))
 
 
 def require_memory(columns: int, settings: Settings, available: int) -> None:
@@ -120,21 +108,23 @@ def require_memory(columns: int, settings: Settings, available: int) -> None:
 def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, SearchRecord]:
     """Learn receptive fields on the training rows. Raises TrainingError: out_of_memory beforehand, diverged."""
     settings = resolved(settings, len(problem.train), len(problem.names))
-    require_memory(len(problem.names), settings, psutil.virtual_memory().available)
-    generator, noise = generator_for(settings.seed, "search"), generator_for(settings.seed, "noise")
+    device = device_for(settings, len(problem.names))
+    require_memory(len(problem.names), settings, free_on(device) or psutil.virtual_memory().available)
+    generator, noise = generator_for(settings.seed, "search"), generator_for(settings.seed, "noise", device)
     start = screened(problem.train, settings, np.random.default_rng(entropy(settings.seed, "candidates")))
-    network = relaxed_network(len(problem.names), problem.outputs, settings, generator, start)
+    network = relaxed_network(len(problem.names), problem.outputs, settings, generator, start).to(device)
     weights, logits = split_parameters(network)
 
     def loss(weights: Params, logits: Params, batch: Batch) -> Tensor:
-        x, *known = batch
+        x, *known = (part.to(device) for part in batch)
         return loss_value(functional_call(network, {**weights, **logits}, (x,)), *known)
 
     def begin(step: int) -> None:
         begin_step(network, step, settings, noise)
 
-    found = search(loss, weights, logits, problem.train, settings, generator, progress, begin)
+    found = search(loss, weights, logits, rows_on(device, problem.train), settings, generator, progress, begin)
     settle(network)
+    network.cpu()
     fields = _projected(network, problem, settings)
     return fields, record(found, network, fields, problem.valid, settings)
 

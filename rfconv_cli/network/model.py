@@ -78,22 +78,45 @@ class FieldNetwork(nn.Module):
     """Embedding, where there is one; convolution layers over receptive fields; a head.
 
     (batch, N) → (batch, heads, outputs). Without convolutions it is an MLP on the same numbers.
+    shifts: the share of rows that are moved along the first layer's fields while it trains, see `moved_along`.
     """
 
     def __init__(
-        self, convs: Sequence[FixedConv | RelaxedConv], head: Head, embedding: PiecewiseLinear | None = None
+        self,
+        convs: Sequence[FixedConv | RelaxedConv],
+        head: Head,
+        embedding: PiecewiseLinear | None = None,
+        shifts: float = 0.0,
     ) -> None:
         super().__init__()
         self.embedding = embedding
         self.convs = nn.ModuleList(convs)
         self.head = head
+        self.shifts = shifts
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.shifts:
+            first = self.convs[0]
+            assert isinstance(first, FixedConv)
+            x = moved_along(first.members, x, self.shifts, self.head.generator)
         h = x.unsqueeze(2) if self.embedding is None else self.embedding(x)  # (batch, N, C_in)
         for conv in self.convs:
             h = activate(conv(h), self.head.activation)  # (batch, N, channels)
         out: Tensor = self.head(h.flatten(1))
         return out
+
+
+def moved_along(members: Tensor, x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Rows moved by one slot: every column takes the value of its member in that slot, the same slot for all columns.
+
+    Where slots have a common order these are the rows' shifted copies, as images are shifted to have more of them
+    (after Lassance, Vialatte, Gripon 2018). x (batch, N), members (N, K) int64 → (batch, N). A `share` of the rows,
+    each by a free slot drawn by `generator`; the others stay.
+    """
+    drawn = torch.rand(len(x), generator=generator, device=x.device)
+    free = members.shape[1] - 1
+    slot = torch.where(drawn < share, 1 + (drawn / share * free).long().clamp_max(free - 1), 0)
+    return x.gather(1, members.T[slot])
 
 
 class Ensemble(nn.Module):
@@ -135,7 +158,7 @@ def _fixed_network(
         FixedConv(members[min(i, depth - 1)], _kernel(members, settings.channels if i else size, settings, generator))
         for i in range(settings.layers)
     ]
-    return FieldNetwork(convs, final_head(columns, outputs, settings, generator), embedding)
+    return FieldNetwork(convs, final_head(columns, outputs, settings, generator), embedding, settings.shifts)
 
 
 def _kernel(

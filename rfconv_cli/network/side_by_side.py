@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.network.learn import Problem, network_on, threads_for, train_on_fields, trained_on_all, trains_again
+from rfconv_cli.network.device import CPU, device_for, threads_for
+from rfconv_cli.network.learn import Problem, network_on, train_on_fields, trained_on_all, trains_again
 from rfconv_cli.network.train import Epoch, Trained, epochs_of, steps_of_epoch
 
 _MOST_BYTES_SENT = 1 << 28  # rows of one process; more would have to fit into memory once for each
@@ -70,7 +71,9 @@ def _each(
 
 
 def processes_for(problem: Problem, tasks: int, steps: int, settings: Settings) -> int:
-    """How many processes share `tasks` of `steps` each: one where threads are used, or there is little or too much."""
+    """How many processes share `tasks` of `steps` each: one where threads or a GPU are used, or too little or much."""
+    if device_for(settings, len(problem.names)) != CPU:
+        return 1
     much = problem.train.x.nbytes + problem.valid.x.nbytes > _MOST_BYTES_SENT
     if much or threads_for(settings, len(problem.names)) > 1 or tasks * steps < _STEPS_WORTH_PROCESSES:
         return 1

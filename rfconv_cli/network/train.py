@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.search import Progress, Rows, one_cycle
+from rfconv_cli.network.device import device_for, device_of, move, rows_on
 
 _FIRST_STEPS = 10  # of a training: their weights are soon forgotten by the average
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256  # where the setting is left open
@@ -112,7 +113,8 @@ def train_network(
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
-    average, most = _average_of(network, settings), epochs_of(len(train), settings)
+    average, most = _prepared(network, train, settings, generator), epochs_of(len(train), settings)
+    valid = rows_on(device_of(network), valid)
     for done, loss in enumerate(_epochs(network, average, train, settings, generator)):
         history.append(Epoch(loss, _valid_loss(average, valid)))
         if not best or history[-1].valid_loss < history[best_epoch].valid_loss:
@@ -122,7 +124,7 @@ def train_network(
         if done - best_epoch >= settings.patience:
             break
     network.load_state_dict(best)
-    network.eval()
+    network.eval().cpu()
     progress("train", 1.0)
     return Trained(network, tuple(history))
 
@@ -134,18 +136,24 @@ def train_on_all(
 
     The history stays that one's: no row is left to say how far this training has come. Raises TrainingError.
     """
-    average = _average_of(network, settings)
+    average = _prepared(network, rows, settings, generator)
     length = before.length or before.best_epoch
     for _ in zip(range(length), _epochs(network, average, rows, settings, generator), strict=False):
         pass
     if not all(bool(torch.isfinite(weights).all()) for weights in average.parameters()):
         raise _diverged()
-    return Trained(average.eval(), before.history)
+    return Trained(average.eval().cpu(), before.history)
 
 
-def _average_of(network: nn.Module, settings: Settings) -> nn.Module:
-    """A copy whose weights will be the moving average of the network's, or itself where there is no averaging."""
-    return copy.deepcopy(network) if settings.averaging else network
+def _prepared(network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator) -> nn.Module:
+    """The network moved to where it is trained; and a copy whose weights will be the moving average of its own.
+
+    The network itself where there is no averaging.
+    """
+    device = device_for(settings, train.x.shape[1])
+    average = copy.deepcopy(network) if settings.averaging else network
+    move(network, device, generator)
+    return average.to(device)
 
 
 def _epochs(
@@ -157,23 +165,26 @@ def _epochs(
     the learning rate has come down leaves weights that still jump about; their mean does not.
     """
     size, steps, epochs = (count(len(train), settings) for count in (batch_of, steps_of_epoch, epochs_of))
+    device = device_of(network)
+    train = rows_on(device, train)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     schedule = one_cycle(optimiser, settings.lr, epochs * steps)
     memory, taken = max(1.0, settings.averaging * steps), 0
     for _ in range(epochs):
         network.train()
-        total = 0.0
-        for index in torch.randperm(len(train), generator=generator).split(size)[:steps]:
-            x, *known = train.take(index).parts
-            loss = loss_value(network(x), *known)
+        losses = []
+        for index in train.shuffled(generator).split(size)[:steps]:
+            x, *known = train.take(index).to(device).parts
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+                loss = loss_value(network(x), *known)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             schedule.step()
-            total += float(loss.detach())
+            losses.append(loss.detach())
             taken += 1
             _follow(average, network, max(1 / memory, _FIRST_STEPS / (taken + _FIRST_STEPS)))
-        yield total / steps
+        yield sum(torch.stack(losses).tolist()) / steps  # read at the end: a GPU does not wait for it
 
 
 @torch.no_grad()
@@ -188,17 +199,19 @@ def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
 def predict(network: nn.Module, x: Tensor) -> Tensor:
     """What the heads say together of encoded rows: (rows, N) float32 → (rows, outputs) float32, see `combined`.
 
-    Rows go in blocks of one fixed size, the last one padded, so that a row's outputs do not depend on its company.
+    The network computes where it lies, and the outputs come back to where x lies. Rows go in blocks of one fixed size,
+    the last one padded, so that a row's outputs do not depend on its company.
     """
     network.eval()
+    device = device_of(network)
     size = min(_MOST_PREDICTED, max(16, _PREDICT_CELLS // x.shape[1]))
     if not len(x):
-        return combined(network(x.new_zeros(size, x.shape[1])))[:0]
+        return combined(network(x.new_zeros(size, x.shape[1]).to(device)))[:0].to(x.device)
     outputs = []
     for block in x.split(size):
-        padded = F.pad(block, (0, 0, 0, size - len(block)))
+        padded = F.pad(block.to(device), (0, 0, 0, size - len(block)))
         outputs.append(combined(network(padded))[: len(block)])
-    return torch.cat(outputs)
+    return torch.cat(outputs).to(x.device)
 
 
 def _valid_loss(network: nn.Module, valid: Rows) -> float:

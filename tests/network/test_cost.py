@@ -5,6 +5,7 @@ import pytest
 from rfconv_cli.config import Settings, from_values
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.network.cost import Speed, StageCost, estimate_line, measured_speed, search_memory, stage_costs
+from rfconv_cli.network.device import CPU
 from rfconv_cli.network.learn import require_memory
 
 GB = 10**9
@@ -120,7 +121,7 @@ def test_durations_are_told_in_a_unit_that_fits(seconds, said):
 
 
 def test_a_machine_multiplies_at_some_speed():
-    speed = measured_speed()
+    speed = measured_speed(CPU)
     assert 1e6 < speed.numbers < speed.products < 1e15
 
 
