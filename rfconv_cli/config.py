@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rfconv_cli.errors import UsageError, nearest
 
-Source = Literal["contest", "searched", "correlation", "interaction", "aligned", "aligned interaction", "moments"]
+Source = Literal[
+    "contest", "searched", "correlation", "interaction", "aligned", "aligned partial", "aligned interaction", "moments"
+]
 Preset = Literal["default", "fast", "best", "paper"]
 
 

@@ -26,6 +26,7 @@ _SOURCES = {
     "correlation": "by correlation, slots by strength (--kernel own needs no common order)",
     "interaction": "by interaction, slots by strength (--kernel own needs no common order)",
     "aligned": "by correlation, slots aligned",
+    "aligned partial": "by partial correlation, slots aligned",
     "aligned interaction": "by interaction, slots aligned",
     "moments": "by second moments, slots aligned",
     "searched": "searched by gradient descent",

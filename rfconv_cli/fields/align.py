@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 _DEGREE = 4  # neighbours that make the graph: more bring far columns in, which bend the geometry
 _EIGENVALUES = 8
 _ROUNDS = 20
+_LEAST_INSIDE = 0.8  # of the columns in one part of the graph, or they have no geometry
 _DENSE_UP_TO = 500
 _ALIKE = 1.4  # eigenvalues, in units of the first, that count as equal to it
 _RING_HOLE = 0.5  # share of the middle radius
@@ -42,21 +43,31 @@ class Alignment:
 
 
 def align(candidates: Candidates, kernel_size: int) -> Alignment:
-    """Fields of K slots from the candidates' graph; "unaligned", with slots by strength, where nothing orders them."""
-    columns = len(candidates.members)
+    """Fields of K slots from the candidates' graph; "unaligned", with slots by strength, where nothing orders them.
+
+    Columns outside the graph's largest part have slots by strength too, so that one that goes with none breaks nothing.
+    """
+    alone = by_strength(candidates, kernel_size)
     graph = _graph(candidates)
-    if columns <= max(kernel_size, _EIGENVALUES) + 1 or connected_components(graph)[0] > 1:
-        return by_strength(candidates, kernel_size)
-    values, vectors = _embedding(graph)
+    inside = _largest_part(graph)
+    if len(inside) <= max(kernel_size, _EIGENVALUES) + 1 or len(inside) < _LEAST_INSIDE * len(alone.members):
+        return alone
+    values, vectors = _embedding(csr_array(graph[inside][:, inside]))
     geometry = recognise(values, vectors)
     if geometry == "unaligned":
         moved = translated(candidates, kernel_size)
-        return by_strength(candidates, kernel_size) if moved is None else Alignment(moved, "translations")
+        return alone if moved is None else Alignment(moved, "translations")
+    members = alone.members.copy()
+    members[inside] = inside[_placed(values, vectors, geometry, kernel_size)]
+    return Alignment(members, geometry)
+
+
+def _placed(values: Floats, vectors: Floats, geometry: Geometry, kernel_size: int) -> NDArray[np.int64]:
+    """(N, K) fields of columns that lie on a ring, a line, a plane or in space."""
     if geometry in ("ring", "line"):
-        return Alignment(_along_curve(vectors, kernel_size, closed=geometry == "ring"), geometry)
+        return _along_curve(vectors, kernel_size, closed=geometry == "ring")
     dimensions = 2 if geometry == "plane" else 3
-    places = vectors[:, :dimensions] / np.sqrt(values[:dimensions])
-    return Alignment(_by_displacement(places, kernel_size), geometry)
+    return _by_displacement(vectors[:, :dimensions] / np.sqrt(values[:dimensions]), kernel_size)
 
 
 def spectral_embedding(candidates: Candidates) -> Floats | None:
@@ -98,6 +109,12 @@ def _has_hole(places: Floats) -> bool:
     angle = np.sort(np.arctan2(places[:, 1], places[:, 0]))
     widest = np.diff(angle, append=angle[0] + 2 * np.pi).max()
     return bool(np.quantile(radius, 0.05) > _RING_HOLE * np.median(radius) and widest < _RING_GAP)
+
+
+def _largest_part(graph: csr_array) -> NDArray[np.int64]:
+    """The columns of the graph's largest connected part, ascending."""
+    part = connected_components(graph)[1]
+    return np.flatnonzero(part == np.bincount(part).argmax())
 
 
 def _graph(candidates: Candidates) -> csr_array:

@@ -10,14 +10,15 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.align import align, by_strength
 from rfconv_cli.fields.moments import by_moments
 from rfconv_cli.fields.project import random_fields
-from rfconv_cli.fields.screen import Candidates, by_correlation, by_covariance_shift
+from rfconv_cli.fields.screen import Candidates, by_correlation, by_covariance_shift, by_partial_correlation
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.learn import Problem, entropy
 
 CORRELATION, INTERACTION, ALIGNED, ALIGNED_INTERACTION = "correlation", "interaction", "aligned", "aligned interaction"
+ALIGNED_PARTIAL = "aligned partial"
 MOMENTS, RANDOM, UNALIGNED = "moments", "random", "unaligned"
 # in the order of preference: what needs no target, then slots in a common order before slots by strength
-STARTS = (CORRELATION, ALIGNED, MOMENTS, INTERACTION, ALIGNED_INTERACTION)
+STARTS = (CORRELATION, ALIGNED, ALIGNED_PARTIAL, MOMENTS, INTERACTION, ALIGNED_INTERACTION)
 _CANDIDATES = 16
 
 
@@ -48,9 +49,10 @@ class Starts:
             case "moments":
                 members = by_moments(self._x, self._y, slots)
                 return self.entry(INTERACTION) if members is None else self._entry(name, members)
-        found = align(self._correlated if name == ALIGNED else self._shifted, slots)
-        if found.geometry == UNALIGNED:
-            return self.entry(CORRELATION if name == ALIGNED else INTERACTION)
+        candidates = {ALIGNED: self._correlated, ALIGNED_PARTIAL: self._partial}.get(name, self._shifted)
+        found = None if candidates is None else align(candidates, slots)
+        if found is None or found.geometry == UNALIGNED:
+            return self.entry(INTERACTION if name == ALIGNED_INTERACTION else CORRELATION)
         return self._entry(name, found.members, found.geometry)
 
     def random(self) -> Entry:
@@ -70,6 +72,10 @@ class Starts:
     @cached_property
     def _correlated(self) -> Candidates:
         return by_correlation(self._x, max(_CANDIDATES, self.settings.kernel_size - 1))
+
+    @property
+    def _partial(self) -> Candidates | None:
+        return by_partial_correlation(self._x, max(_CANDIDATES, self.settings.kernel_size - 1))
 
     @cached_property
     def _shifted(self) -> Candidates:

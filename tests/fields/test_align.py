@@ -119,6 +119,24 @@ def test_the_same_candidates_give_the_same_fields():
     assert (align(candidates(places), 9).members == align(candidates(places), 9).members).all()
 
 
+def test_a_few_columns_that_go_with_none_leave_the_others_as_they_are():
+    places, _ = CASES["plane"]
+    found = candidates(places)
+    apart = grid(3) + 1000
+    outside = candidates(np.concatenate([places[:, :1], apart]))  # what these name does not matter: their strength is 0
+    members = np.concatenate([found.members, outside.members[144:]])
+    strength = np.concatenate([found.strength, np.zeros((3, 16), np.float32)])
+    together = align(Candidates(members, strength), 9)
+    assert together.geometry == "plane"
+    np.testing.assert_array_equal(together.members[:144], align(found, 9).members)
+    np.testing.assert_array_equal(together.members[144:, 1:], members[144:, :8])
+
+
+def test_half_the_columns_are_no_geometry():
+    apart = np.concatenate([grid(20), grid(20) + 1000])
+    assert align(candidates(apart, size=8), 5).geometry == "unaligned"
+
+
 def test_columns_that_go_with_none_leave_it_unaligned():
     places, period = CASES["ring"]
     found = candidates(places, period)

@@ -5,7 +5,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from rfconv_cli.fields import screen
-from rfconv_cli.fields.screen import by_correlation, by_covariance_shift, class_codes, mixed
+from rfconv_cli.fields.screen import (
+    by_correlation,
+    by_covariance_shift,
+    by_partial_correlation,
+    class_codes,
+    mixed,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -134,3 +140,73 @@ def test_mixed_candidates_depend_on_the_generator_alone():
 def test_in_time_every_other_column_is_drawn():
     drawn = {(centre, n) for seed in range(200) for centre, row in enumerate(mixed_of(6, seed)) for n in row.tolist()}
     assert drawn == {(m, n) for m in range(12) for n in range(12) if m != n}
+
+
+def linked(found) -> list[set[int]]:
+    """The members of each centre that have a strength."""
+    return [set(row[weight > 0].tolist()) for row, weight in zip(found.members, found.strength, strict=True)]
+
+
+def lattice(side: int = 9, rows: int = 4000) -> np.ndarray:
+    """A smooth Gaussian field on a square: white noise, averaged with its neighbours again and again."""
+    field = np.random.default_rng(3).normal(size=(rows, side, side))
+    for _ in range(4):
+        padded = np.pad(field, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+        field = (
+            0.4 * field + 0.15 * sum(np.roll(padded, move, axis) for axis in (1, 2) for move in (1, -1))[:, 1:-1, 1:-1]
+        )
+    return field.reshape(rows, -1).astype(np.float32)
+
+
+def test_partial_correlation_links_a_chain_to_its_neighbours_alone():
+    found = by_partial_correlation(chain(), 8)
+    neighbours = [{i - 1, i + 1} & set(range(12)) for i in range(12)]
+    strongest = [set(row[: len(near)].tolist()) for row, near in zip(found.members, neighbours, strict=True)]
+    assert strongest == neighbours
+
+
+def test_partial_correlation_is_that_of_what_two_regressions_leave(monkeypatch):
+    monkeypatch.setattr(screen, "_RIDGE", 0.0)
+    x = chain(20_000, 5)
+    found = by_partial_correlation(x, 4)
+    for centre in range(5):
+        for member, strength in zip(found.members[centre], found.strength[centre], strict=True):
+            others = np.delete(x, [centre, member], axis=1)
+            left = [x[:, i] - others @ np.linalg.lstsq(others, x[:, i], rcond=None)[0] for i in (centre, int(member))]
+            expected = np.corrcoef(*left)[0, 1] * np.sign(np.corrcoef(x[:, centre], x[:, member])[0, 1])
+            assert strength == pytest.approx(max(0.0, expected), abs=0.01)
+
+
+def test_on_a_smooth_lattice_partial_correlation_sees_neighbours_only():
+    side = 9
+    row, column = np.divmod(np.arange(side**2), side)
+    for centre, members in enumerate(linked(by_partial_correlation(lattice(side), 16))):
+        away = {max(abs(row[m] - row[centre]), abs(column[m] - column[centre])) for m in members}
+        assert away == {1}
+
+
+def test_the_sign_of_a_column_does_not_change_its_partial_links():
+    flipped = chain() * np.where(np.arange(12) % 3 == 0, -1, 1).astype(np.float32)
+    assert linked(by_partial_correlation(flipped, 8)) == linked(by_partial_correlation(chain(), 8))
+
+
+def test_partial_links_are_mutual_and_at_most_four():
+    links = linked(by_partial_correlation(lattice(), 16))
+    assert max(map(len, links)) <= 4
+    assert all(centre in links[member] for centre, members in enumerate(links) for member in members)
+
+
+def test_more_columns_than_rows_have_partial_correlations_too():
+    found = by_partial_correlation(np.random.default_rng(0).normal(size=(10, 40)).astype(np.float32), 8)
+    assert np.isfinite(found.strength).all()
+
+
+def test_a_constant_column_has_no_partial_links():
+    x = chain()
+    x[:, 4] = 2.5
+    assert linked(by_partial_correlation(x, 8))[4] == set()
+
+
+def test_of_many_columns_no_inverse_is_taken(monkeypatch):
+    monkeypatch.setattr(screen, "_MOST_INVERTED", 11)
+    assert by_partial_correlation(chain(), 8) is None

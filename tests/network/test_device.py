@@ -81,10 +81,11 @@ def test_a_search_repeats_itself_and_its_fields_come_back_to_memory(device, chan
     assert first.members.shape == (1, N, 2)
 
 
-def test_a_search_finds_the_partners_on_every_device(device):
-    fields, record = search_fields(problem(1500), settings(device, search_steps=800, logits_lr=0.1), silent)
-    assert fields.members[0, :6, 1].tolist() == PARTNERS[:6]
-    assert record.losses[-1] < record.losses[0]
+def test_a_search_learns_what_random_fields_cannot_on_every_device(device):
+    chosen = settings(device, hidden=0, channels=8, search_steps=600)
+    _, record = search_fields(problem(1500), chosen, silent)
+    assert record.losses[-1] < 0.3 < 1 < record.losses[0]
+    assert record.discrete > 0.8  # a third by chance
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from rfconv_cli.network.model import (
     count_parameters,
     fixed_network,
     linear,
+    moved_along,
     plain_mlp,
 )
 from rfconv_cli.network.relaxed import relaxed_network
@@ -224,3 +225,33 @@ def test_building_and_running_a_network_leaves_the_global_random_states_alone(bu
     after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
     assert torch.equal(before[0], after[0])
     assert before[1:] == after[1:]
+
+
+def test_rows_are_moved_by_one_slot_each_or_stay():
+    fields = members()[0]
+    x = torch.randn(4000, N, generator=generator(3))
+    moved = moved_along(fields, x, 0.6, generator(4))
+    slots = [float((moved == x[:, fields[:, slot]]).all(dim=1).float().mean()) for slot in range(3)]
+    assert sum(slots) == pytest.approx(1.0)
+    assert slots[0] == pytest.approx(0.4, abs=0.03)
+    assert slots[1] == pytest.approx(slots[2], abs=0.03)
+
+
+@pytest.mark.parametrize(("share", "stay"), [(0.0, True), (1.0, False)])
+def test_none_or_all_rows_are_moved(share, stay):
+    x = torch.randn(500, N, generator=generator(3))
+    assert bool((moved_along(members()[0], x, share, generator(4)) == x).all(dim=1).any()) is stay
+
+
+def test_rows_are_moved_in_training_alone():
+    x = torch.randn(64, N, generator=generator(3))
+    plain, shifted = (
+        fixed_network(members(), OUTPUTS, settings(dropout=0.0, shifts=s), generator()) for s in (0.0, 1.0)
+    )
+    assert torch.equal(plain.eval()(x), shifted.eval()(x))
+    assert not torch.equal(plain.train()(x), shifted.train()(x))
+
+
+def test_the_plain_mlp_moves_no_rows():
+    x = torch.randn(8, N, generator=generator(3))
+    assert plain_mlp(N, OUTPUTS, 500, settings(shifts=1.0), generator()).train()(x).shape == (8, 2, OUTPUTS)
