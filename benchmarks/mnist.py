@@ -23,15 +23,29 @@ from rfconv_cli.network.train import predict, train_network
 
 SIDE, CLASSES, VALID_ROWS = 28, 10, 6000
 PERMUTATION_SEED = 20_17
+# chosen on the validation rows, loss and accuracy: searched fields 0.056 and 0.983; aligned partial ones 0.069 and
+# 0.981, with half of the rows moved 0.053 and 0.985, without the embedding 0.059 and 0.982, with 0.8 moved and twice
+# the passes 0.048 and 0.985
 SETTINGS: dict[str, Any] = {
     "kernel_size": 9,
     "channels": 16,
     "hidden": 0,
     "scaling": "shared",
-    "source": "searched",
-    "epochs": 8,
-    "contest_epochs": 2,
+    "source": "aligned partial",
+    "shifts": 0.8,
+    "epochs": 30,
     "random_draws": 1,
+    "stability": 0,
+}
+# likewise: two layers of 16 channels 0.0297 and 0.9898, of 32 channels 0.0272 and 0.9915, three 0.0247 and 0.9918
+BEST: dict[str, Any] = {
+    **SETTINGS,
+    "layers": 3,
+    "channels": 32,
+    "hidden": 512,
+    "dropout": 0.5,
+    "shifts": 0.5,
+    "embedding": "none",
 }
 
 
@@ -75,7 +89,8 @@ def run(data: Path, cache: Path, seeds: int, given: Mapping[str, Any], out: Path
         for seed in range(seeds):
             fixed = {"split_column": PART}
             benchmark = f"{name}-best" if best else name
-            learn_line(Case(benchmark, table, "digit", "its own test set", seed, fixed, SETTINGS), given, cache, out)
+            usual = BEST if best else SETTINGS
+            learn_line(Case(benchmark, table, "digit", "its own test set", seed, fixed, usual), given, cache, out)
     for seed in range(0 if best else seeds):
         emit(out, "mnist-cnn-3x3", seed=seed, cnn=cnn_accuracy(data, seed))
 
