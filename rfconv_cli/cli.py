@@ -189,6 +189,10 @@ def export_fields(
         str | None, typer.Option(metavar="ROWSxCOLS", help="The columns are pixels of such a grid, row by row.")
     ] = None,
     centre: Annotated[list[str] | None, typer.Option(help="Draw the field of this column; may be repeated.")] = None,
+    coords: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Draw a map: a table of station, latitude and longitude in degrees."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Give the learned fields as JSON and pictures.
@@ -200,11 +204,11 @@ def export_fields(
 
     screen = Screen(quiet=quiet)
     found = _find(run, screen)
-    if out is None and not (plot or shape or centre):
+    if out is None and not (plot or shape or centre or coords):
         screen.document(stored_document(found))
         return
     folder = out or Path("rfconv-fields") / (found.path.name or found.id)
-    paths, notices = export_files(found, folder, plot=plot, shape=shape, centres=centre or [])
+    paths, notices = export_files(found, folder, plot=plot, shape=shape, centres=centre or [], coords=coords)
     screen.notices(notices)
     screen.lines(str(path) for path in paths)
 

@@ -36,13 +36,15 @@ def fields_document(
     source: str = "given",
     stability: Mapping[str, Any] | None = None,
     support: NDArray[np.floating[Any]] | None = None,
+    importance: NDArray[np.floating[Any]] | None = None,
     groups: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """The `fields.json` document: JSON values only, no NaN, floats to 6 significant digits, order deterministic.
 
     columns: one per name with at least `name` and `dtype`; their order gives the ids, and fields in another order are
         reordered. layers: `id`, `fields_from`, `kernel_size`, `channels`. support: (D, N, K) in the order of `fields`;
-        None, or NaN at a slot, says not estimated. groups: `communities(fields)` unless given.
+        None, or NaN at a slot, says not estimated. importance: (D, N) likewise, or None.
+    groups: `communities(fields)` unless given.
     Raises ValueError when columns, layers, groups or support do not fit the fields.
     """
     described = [_column(i, column) for i, column in enumerate(columns)]
@@ -53,6 +55,7 @@ def fields_document(
     _check_support(support, fields)
     ordered = fields if list(fields.names) == names else fields.reordered(names)
     support = None if support is None else support[:, order]
+    importance = np.full(fields.members.shape[:2], np.nan) if importance is None else importance[:, order]
     layer_list = [_picked(layer, _LAYER_KEYS, f"layers[{i}]") for i, layer in enumerate(layers)]
     layer_ids = _field_layers(layer_list, ordered)
     id_of = {name: i for i, name in enumerate(names)}
@@ -64,7 +67,7 @@ def fields_document(
         "source": source,
         "columns": described,
         "layers": layer_list,
-        "fields": _fields(ordered, layer_ids, support),
+        "fields": _fields(ordered, layer_ids, support, importance),
         "groups": [{"id": i, "columns": [id_of[name] for name in group]} for i, group in enumerate(groups)],
         "edges": _edges(ordered, support),
         "stability": None if stability is None else dict(stability),
@@ -148,7 +151,10 @@ def _field_layers(layers: Sequence[Mapping[str, Any]], fields: ReceptiveFields) 
 
 
 def _fields(
-    fields: ReceptiveFields, layer_ids: Sequence[int], support: NDArray[np.floating[Any]] | None
+    fields: ReceptiveFields,
+    layer_ids: Sequence[int],
+    support: NDArray[np.floating[Any]] | None,
+    importance: NDArray[np.floating[Any]],
 ) -> list[dict[str, Any]]:
     columns = len(fields.names)
     return [
@@ -157,7 +163,7 @@ def _fields(
             "layer": layer,
             "centre": m,
             "members": [_member(fields, (d, m, slot), support) for slot in range(fields.kernel_size)],
-            "importance": None,
+            "importance": float(importance[d, m]),
         }
         for d, layer in enumerate(layer_ids)
         for m in range(columns)

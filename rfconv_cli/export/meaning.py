@@ -37,7 +37,11 @@ MEANING = {
         "Share, 0 to 1, of the half-samples of the rows that put this column into this centre's field; null: "
         "not estimated."
     ),
-    "fields.importance": "How much the predictions depend on this field; null: not estimated.",
+    "fields.importance": (
+        "How much the mean loss on held-out rows grows when the field's columns take the values of another row, all of "
+        "the same one: about 0 where the network does not need them. Log loss for classes, squared error of the "
+        "standardised target for regression; of at most 256 rows, shuffled once; null: not estimated."
+    ),
     "groups.id": "Number of the group, from 0, the largest first.",
     "groups.columns": (
         "Ids of the columns in the group: columns that appear in one another's fields more than in others' (Louvain "

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib.style
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -90,6 +91,13 @@ def settle(figure: Figure) -> None:
     figure.draw_without_rendering()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+
+
+def on_grid_lines(axes: Axes) -> None:
+    """Faint grid lines behind what is drawn, and no frame at the top and at the right."""
+    axes.grid(color=RULE, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def weight_colours() -> Colormap:

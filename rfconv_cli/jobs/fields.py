@@ -1,11 +1,9 @@
 """`export-fields`: the learned fields of a run as a document and as pictures, into a folder the user named."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from rfconv_cli.errors import UsageError
 from rfconv_cli.export.document import fields_from_document
@@ -22,17 +20,18 @@ def stored_document(run: Run) -> dict[str, Any]:
 
 
 def export_files(
-    run: Run, folder: Path, *, plot: bool, shape: str | None, centres: Sequence[str]
+    run: Run, folder: Path, *, plot: bool, shape: str | None, centres: Sequence[str], coords: Path | None = None
 ) -> tuple[list[Path], list[str]]:
     """Write fields.json and, with `plot`, each picture as PNG and SVG into `folder`; returns their paths, and notices.
 
-    shape: "28x28" when the columns are pixels. Raises UsageError: bad_shape, shape_mismatch, unknown_column; RunError.
+    shape: "28x28" when the columns are pixels. coords: a table of stations, see `places`. Raises UsageError: bad_shape,
+    shape_mismatch, unknown_column; DataError of `coords`; RunError.
     """
     document = stored_document(run)
     grid = read_shape(shape)
-    if (grid or centres) and not plot:
-        raise UsageError("--shape and --centre say what to draw", hint="add --plot", code="nothing_to_draw")
-    pictures, notices = _pictures(run, document, grid, centres) if plot else ({}, [])
+    if (grid or centres or coords) and not plot:
+        raise UsageError("--shape, --centre and --coords say what to draw", hint="add --plot", code="nothing_to_draw")
+    pictures, notices = _drawn(run, document, grid, centres, coords) if plot else ({}, [])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -53,56 +52,23 @@ def read_shape(text: str | None) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def _pictures(
-    run: Run, document: dict[str, Any], grid: tuple[int, int] | None, centres: Sequence[str]
+def _drawn(
+    run: Run,
+    document: Mapping[str, Any],
+    grid: tuple[int, int] | None,
+    centres: Sequence[str],
+    coords: Path | None,
 ) -> tuple[dict[str, bytes], list[str]]:
-    from rfconv_cli.export.centres import default_centres
-    from rfconv_cli.export.plots import (  # matplotlib waits for a picture
-        FORMATS,
-        centre_views,
-        draw_all,
-        missing_glyphs,
-        render,
-    )
+    """Every picture of the run as PNG and SVG by the name of its file, and notices."""
+    from rfconv_cli.export.plots import FORMATS, render  # matplotlib waits for a picture
+    from rfconv_cli.jobs.pictures import font_notices, pictures_of_fields, pictures_of_training
+    from rfconv_cli.jobs.places import read_places
 
-    fields = _fields(run, document)
-    names = [column["name"] for column in document["columns"]]
-    groups = [[names[i] for i in group["columns"]] for group in document["groups"]]
-    figures = draw_all(fields, groups, shape=None, centres=centres or None)
-    if grid is not None:
-        shown = centres or default_centres(groups)
-        figures["centres"] = centre_views(on_grid(fields, _pixels(run, grid)), shown, grid, groups=groups)
+    sources = {column["name"]: column["source"] for column in document["columns"]}
+    places, lost = ({}, []) if coords is None else read_places(coords, sources)
+    figures = pictures_of_fields(run, document, grid, centres, places) | pictures_of_training(run)
     files = {f"{name}.{form}": render(figure, form) for name, figure in figures.items() for form in FORMATS}
-    odd = missing_glyphs(names)
-    notice = (
-        f"no font here draws {len(odd)} of the names, such as {odd[0]}; pip install matplotlib-fontja" if odd else ""
-    )
-    return files, [notice] if notice else []
-
-
-def on_grid(fields: ReceptiveFields, pixels: Sequence[str]) -> ReceptiveFields:
-    """The fields among all pixels of a grid, in its order: a pixel that was not learned from has an empty field.
-
-    Returns `fields` as they are when `pixels` does not hold all of their columns.
-    """
-    if not set(fields.names) <= set(pixels) or len(pixels) == len(fields.names):
-        return fields.reordered(pixels) if set(fields.names) == set(pixels) else fields
-    place = np.array([pixels.index(name) for name in fields.names])
-    depth, _, slots = fields.members.shape
-    members = np.broadcast_to(np.arange(len(pixels))[None, :, None], (depth, len(pixels), slots)).copy()
-    weights = np.zeros(members.shape, np.float32)
-    members[:, place], weights[:, place] = place[fields.members], fields.weights
-    absent = np.full(members.shape, -1, np.int64)
-    return ReceptiveFields(tuple(pixels), members, weights, absent, np.zeros_like(weights))
-
-
-def _pixels(run: Run, grid: tuple[int, int]) -> list[str]:
-    """The columns of the table that are pixels: those learned from and, where the grid needs them, constant ones."""
-    constant = {name for name, reason in run.schema.left_out if reason == "constant"}
-    learned = set(run.schema.names)
-    wanted = learned if len(learned) == grid[0] * grid[1] else learned | constant
-    columns = run.document.get("table", {}).get("columns", [])
-    return [name for name in columns if name in wanted]
+    return files, [*lost, *font_notices(document)]
 
 
 def _fields(run: Run, document: dict[str, Any]) -> ReceptiveFields:

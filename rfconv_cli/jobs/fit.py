@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.export.groups import communities
-from rfconv_cli.fields.search import Progress
+from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.jobs.prepare import Notice
 from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.jobs.save import Learned
 from rfconv_cli.judge.compare import compare
 from rfconv_cli.judge.controls import RANDOM_FIELDS, train_with_controls
+from rfconv_cli.judge.importance import field_importance
 from rfconv_cli.judge.metrics import Resamples
 from rfconv_cli.judge.repeated import repeat_on_halves
 from rfconv_cli.network.contest import GIVEN, Found, find_fields
 from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
 from rfconv_cli.network.device import CPU, device_for, name_of, prepare
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs, row_weights
-from rfconv_cli.network.learn import Problem, fit_settings
+from rfconv_cli.network.learn import Problem, entropy, fit_settings
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.table.room import Room
@@ -73,11 +74,11 @@ def fit_and_judge(
     )
     model = FittedModel(encoding, found.fields, trained.network, prepared.outputs)
     # from here on the test rows are open, and nothing is fitted any more
-    predicted, scores = _on_test(prepared, model, controls, stability, settings, room, course)
+    predicted, scores, importance = _on_test(prepared, model, controls, stability, settings, room, course)
     metrics = (
         scores | {"groups": communities(found.fields)} | _about(prepared, found, trained, problem, name_of(device))
     )
-    return Learned(model, predicted, metrics, support)
+    return Learned(model, predicted, metrics, support, importance)
 
 
 def _problem(prepared: Prepared, encoding: Encoding, settings: Settings, room: Room) -> Problem:
@@ -106,8 +107,8 @@ def _on_test(
     settings: Settings,
     room: Room,
     course: Course,
-) -> tuple[NDArray[Any], dict[str, Any]]:
-    """What the model predicts for the test rows, and its scores there beside the controls', with the verdict."""
+) -> tuple[NDArray[Any], dict[str, Any], NDArray[np.float64] | None]:
+    """What the model predicts for the test rows, its scores there beside the controls, and each field's importance."""
     test = prepared.is_in("test")
     x = model.encoding.encode_x(prepared.x, np.flatnonzero(test), room)
 
@@ -121,7 +122,12 @@ def _on_test(
     scores = course.measure("judge", lambda: compare(prepared.y[test], predicted, others, resamples, stability))
     for name, each in controls.items():
         scores["controls"][name]["parameters"] = count_parameters(each[0].network)
-    return predicted, scores
+    rows, rng = (
+        Rows(x, model.encoding.encode_y(prepared.y[test])),
+        np.random.default_rng(entropy(settings.seed, "worth")),
+    )
+    importance = course.measure("judge", lambda: field_importance(model.network, model.fields, rows, rng))
+    return predicted, scores, importance
 
 
 def _about(prepared: Prepared, found: Found, trained: Trained, problem: Problem, device: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Learned:
     predicted: NDArray[Any]
     metrics: dict[str, Any]
     support: NDArray[np.float64] | None
+    importance: NDArray[np.float64] | None
 
 
 def save(
@@ -54,6 +55,7 @@ def save(
         layers=_layers(fields, settings),
         stability=verdict.pop("stability"),
         support=learned.support,
+        importance=learned.importance,
         verdict=verdict,
         warnings=_warnings(learned.metrics),
         source=learned.metrics["source"],
