@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from rfconv_cli import __version__
+from rfconv_cli.config import as_words
 from rfconv_cli.errors import GateError, UsageError
-from rfconv_cli.flags import DIALECT, SectionedCommand, as_words, with_settings
+from rfconv_cli.flags import DIALECT, SectionedCommand, with_settings
 
 app = typer.Typer(
     name="rfconv",
@@ -211,6 +212,28 @@ def export_fields(
     paths, notices = export_files(found, folder, plot=plot, shape=shape, centres=centre or [], coords=coords)
     screen.notices(notices)
     screen.lines(str(path) for path in paths)
+
+
+@app.command(cls=SectionedCommand)
+def report(
+    run: RunOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="HTML file to write. [rfconv-report-RUN.html]")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write all that a run says as one HTML page: verdict, scores, fields, pictures, data, settings.
+
+    The page needs nothing beside it: it opens from disk, and can be sent and printed.
+    """
+    from rfconv_cli.jobs.report import report as job
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    found = _find(run, screen)
+    path = out or Path(f"rfconv-report-{found.path.name or found.id}.html")
+    screen.put(job(found).encode(), path)
+    screen.lines([str(path)])
 
 
 @app.command(cls=SectionedCommand)

@@ -301,6 +301,26 @@ def to_toml(settings: Settings) -> bytes:
     return tomli_w.dumps(values).encode()
 
 
+def as_words(values: Mapping[str, Any]) -> list[str]:
+    """Settings as flags that can be typed: `--na ERR --no-refit --channels 8`."""
+    words: list[str] = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            for one in value if isinstance(value, list | tuple) else [value]:
+                words += [f"--{flag}", str(one)]
+    return words
+
+
+def unusual(settings: Settings) -> dict[str, Any]:
+    """The settings that are not what their preset makes them, the preset among them where it is not the default."""
+    usual = from_values({"preset": settings.preset}).model_dump()
+    found = {key: value for key, value in settings.model_dump().items() if value is not None and value != usual[key]}
+    return found if settings.preset == "default" else {"preset": settings.preset, **found}
+
+
 def settings_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of rfconv.toml."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}

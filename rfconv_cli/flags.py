@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
 import typer
@@ -65,19 +65,6 @@ def _with_flags(command: Command, settings: Sequence[inspect.Parameter]) -> Comm
     wrapper.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *settings)}
     return wrapper
-
-
-def as_words(flags: Mapping[str, Any]) -> list[str]:
-    """The flags as they are typed: `--na ERR --no-refit --channels 8`."""
-    words: list[str] = []
-    for name, value in flags.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            for one in value if isinstance(value, list | tuple) else [value]:
-                words += [f"--{flag}", str(one)]
-    return words
 
 
 def _parameter(name: str, field: FieldInfo, default: str) -> inspect.Parameter:

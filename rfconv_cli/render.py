@@ -14,25 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from rfconv_cli.errors import printable
+from rfconv_cli.export.meaning import MODELS, SOURCES
 from rfconv_cli.files import to_json, write_with
 
 if TYPE_CHECKING:  # torch stands behind it, and most commands need none
     from rfconv_cli.fields.search import Progress as Told
 
 _LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
-_MODELS = {"random_fields": "random fields", "correlation_fields": "correlation fields", "mlp": "plain MLP"}
 _GROUPS_SHOWN = 8
-_SOURCES = {
-    "correlation": "by correlation, slots by strength (--kernel own needs no common order)",
-    "interaction": "by interaction, slots by strength (--kernel own needs no common order)",
-    "aligned": "by correlation, slots aligned",
-    "aligned partial": "by partial correlation, slots aligned",
-    "aligned interaction": "by interaction, slots aligned",
-    "moments": "by second moments, slots aligned",
-    "searched": "searched by gradient descent",
-    "random": "random; the contest found none better",
-    "given": "as given",
-}
 
 
 class _Console(Console):
@@ -100,7 +89,7 @@ class Screen:
             self.out.print(Text.assemble(("Verdict  ", "bold"), printable(result["verdict"]["sentence"])))
         if "source" in result:
             self.out.print(
-                Text.assemble(("Fields   ", "bold"), printable(_SOURCES.get(result["source"], result["source"])))
+                Text.assemble(("Fields   ", "bold"), printable(SOURCES.get(result["source"], result["source"])))
             )
         self.out.print(Text.assemble(("Run      ", "bold"), printable(result["run"]["path"])), soft_wrap=True)
 
@@ -218,7 +207,7 @@ def _scores(result: Mapping[str, Any]) -> Table:
     table.add_row(Text("learned fields", style="bold"), _number(test), _interval(test["interval"]), "", _count(size))
     for name, control in result.get("controls", {}).items():
         draws = len(control["draws"])
-        label = _MODELS.get(name, name) + (f" ({draws} draws)" if draws > 1 else "")
+        label = MODELS.get(name, name) + (f" ({draws} draws)" if draws > 1 else "")
         gain = control["difference"]
         table.add_row(
             Text(printable(label)),

@@ -1,4 +1,4 @@
-"""What every number in `fields.json` is, in plain English: the document's `meaning` block. Nothing else lives here."""
+"""What the numbers and codes of our documents are, in plain English; the `meaning` block of `fields.json`."""
 
 MEANING = {
     "format_version": "Version of this document's layout; a reader must refuse a version it does not know.",
@@ -67,4 +67,22 @@ MEANING = {
         "R² for regression."
     ),
     "verdict.against_random.interval": "95 % interval [low, high] of that difference; if it holds 0, it may be chance",
+}
+
+SOURCES = {
+    "correlation": "by correlation, slots by strength (--kernel own needs no common order)",
+    "interaction": "by interaction, slots by strength (--kernel own needs no common order)",
+    "aligned": "by correlation, slots aligned",
+    "aligned partial": "by partial correlation, slots aligned",
+    "aligned interaction": "by interaction, slots aligned",
+    "moments": "by second moments, slots aligned",
+    "searched": "searched by gradient descent",
+    "random": "random; the contest found none better",
+    "given": "as given",
+}
+MODELS = {"random_fields": "random fields", "correlation_fields": "correlation fields", "mlp": "plain MLP"}
+VERDICTS = {
+    "structure_found": "Structure found",
+    "not_unique": "The structure helps, but is not unique",
+    "no_evidence": "No evidence of structure",
 }

@@ -110,7 +110,10 @@ def test_export_fields_prints_a_document_that_its_schema_accepts(learned, capsys
 def test_export_fields_plot_writes_json_png_and_svg_and_prints_their_paths(learned, capsys):
     assert run_app(["export-fields", "--plot", "-q"]) == 0
     paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert [path.suffix for path in paths] == [".json", *[".png", ".svg"] * 3]
+    fields, *pictures = [path.name for path in paths]
+    stems = ["field-matrix", "centres", "field-graph", "edge-support", "importance", "training", "confusion"]
+    assert fields == "fields.json"
+    assert pictures == [f"{stem}.{form}" for stem in [*stems, "reliability"] for form in ("png", "svg")]
     assert all(path.stat().st_size > 0 for path in paths)
 
 
