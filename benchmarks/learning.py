@@ -14,8 +14,10 @@ from benchmarks.record import emit
 from rfconv_cli.config import Settings, from_values
 from rfconv_cli.errors import UsageError
 from rfconv_cli.jobs.learn import learn
+from rfconv_cli.run import LATEST, Run, open_run
 
 Line = dict[str, Any]
+RUNS = "runs"
 CONTROLS = ("random_fields", "correlation_fields", "mlp")
 ALL_FOLDS = "mean"
 
@@ -76,7 +78,7 @@ def learn_line(case: Case, given: Mapping[str, Any], cache: Path, out: Path | No
     """Run `learn` on the case and emit its line, with `more` after the label. The run stays in `cache`/runs."""
     settings = settings_of(case, given)
     _reset_peak()
-    result = learn(case.table, case.target, settings, cache / "runs", lambda _: None, lambda *_: None)
+    result = learn(case.table, case.target, settings, cache / RUNS, lambda _: None, lambda *_: None)
     return emit(
         out,
         case.benchmark,
@@ -92,6 +94,12 @@ def learn_line(case: Case, given: Mapping[str, Any], cache: Path, out: Path | No
         peak_memory_mib=round(result["peak_memory_bytes"] / 2**20),
         settings={**case.usual, **given, **case.fixed},
     )
+
+
+def latest_run(cache: Path) -> Run:
+    """The run that the last `learn_line` left there."""
+    runs = cache / RUNS
+    return open_run(runs / (runs / LATEST).read_text(encoding="utf-8").strip())
 
 
 def scores(result: Mapping[str, Any]) -> Line:
