@@ -6,7 +6,8 @@ MEANING = {
     "source": (
         "Where the fields come from: searched (gradient descent on R), correlation or interaction (each centre's "
         "strongest partners by correlation or by label-conditional covariance shift), aligned or aligned interaction "
-        "(the same, with slots aligned along a geometry), moments (the placements of one pattern that explain best how "
+        "(the same, with slots aligned along a geometry), aligned partial (the same by partial correlation: what two "
+        "columns share that no other column knows), moments (the placements of one pattern that explain best how "
         "the columns vary together in each class), random (no other did better), given (by the user)."
     ),
     "columns.id": "Number of the column, from 0. Everywhere else in this document a column is given by this number.",
