@@ -1,4 +1,4 @@
-"""Ratios of one run on one machine: memory of a relaxed step, time of a fixed step against torch.nn.Conv2d."""
+"""Ratios of one run on one machine: relaxed steps against plain einsum, fixed ones against torch.nn.Conv2d."""
 
 import statistics
 import subprocess
@@ -13,11 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from benchmarks.plain import PlainRelaxed
 from benchmarks.record import emit
 from rfconv_cli.config import from_values
 from rfconv_cli.fields import bilevel
+from rfconv_cli.fields.search import gradient_step, resolved
 from rfconv_cli.network.model import fixed_network
-from rfconv_cli.network.relaxed import relaxed_network, split_parameters
+from rfconv_cli.network.relaxed import Screened, relaxed_network, split_parameters
+from rfconv_cli.network.train import loss_value
 
 SIDE, K, BATCH, CLASSES = 28, 9, 128, 10
 N = SIDE * SIDE
@@ -37,6 +40,20 @@ def run(out: Path | None) -> None:
     """Emit every ratio."""
     for name in STEPS:
         emit(out, "relaxed-step-memory", step=name, peak_over_need=float(_in_own_process(name)))
+    ours, plain = (seconds_of_search(kind) for kind in ("default", "plain"))
+    peaks = [float(_in_own_process(kind)) for kind in ("default", "plain")]
+    emit(
+        out,
+        "search-step-over-einsum",
+        speed=plain / ours,
+        memory=peaks[0] / peaks[1],
+        ours_ms=1e3 * ours,
+        einsum_ms=1e3 * plain,
+        ours_mb=peaks[0] / 1e6,
+        einsum_mb=peaks[1] / 1e6,
+    )
+    first, second = (seconds_of_level(level) for level in ("first-order", "second-order"))
+    emit(out, "second-order-over-first-order", ratio=second / first, second_ms=1e3 * second, first_ms=1e3 * first)
     for channels in (16, 64):
         for layers in (1, 2):
             ours, theirs = step_seconds(channels, layers)
@@ -72,6 +89,57 @@ def peak_over_need(name: str) -> float:
     level(loss, weights, logits, train, held_out)
     r = N * (K - 1) * N * 4
     return (_status("VmHWM") - before + r) / (2 * r + BATCH * N * K * 4)
+
+
+def search_step(kind: str, columns: int = N) -> Callable[[], None]:
+    """One step of the default search (K = 9, 16 channels, linear head), or of eqs. 1 and 2 in einsum, with Adam's."""
+    x, y = torch.randn(BATCH, columns), torch.randint(0, CLASSES, (BATCH,))
+    generator = torch.Generator().manual_seed(0)
+    if kind == "plain":
+        plain = PlainRelaxed(columns, K, 16, CLASSES, generator)
+        optimiser = torch.optim.Adam(plain.parameters(), 2e-3)
+        return lambda: _descend(optimiser, lambda: F.cross_entropy(plain(x), y))
+    settings = resolved(from_values({"kernel_size": K, "hidden": 0}), 50_000, columns)
+    near = (torch.arange(columns).unsqueeze(1) + torch.arange(1, settings.candidates + 1)) % columns
+    network = relaxed_network(columns, CLASSES, settings, generator, Screened(candidates=near))
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    return lambda: _descend(optimiser, lambda: loss_value(network(x), y))
+
+
+def seconds_of_search(kind: str) -> float:
+    """The median time of `search_step`."""
+    return _median(search_step(kind))
+
+
+def peak_of_search(kind: str) -> float:
+    """Bytes above the resting process while `search_step` runs, with what R and its Adam hold at rest counted in."""
+    search_step(kind, columns=320)()  # loads what a first step loads
+    before = _status("VmRSS")
+    step = search_step(kind)
+    step()
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
+    step()
+    return float(_status("VmHWM") - before)
+
+
+def seconds_of_level(level: str) -> float:
+    """The median time of the gradients of a search step at this level, R dense, one layer, exact hyper-gradient."""
+    settings = from_values({"kernel_size": K, "hidden": 0, "estimator": "softmax", "level": level})
+    network = relaxed_network(N, CLASSES, settings, torch.Generator().manual_seed(0))
+    weights, logits = split_parameters(network)
+    train, held_out = ((torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))) for _ in range(2))
+
+    def loss(w: bilevel.Params, r: bilevel.Params, batch: bilevel.Batch) -> Tensor:
+        return loss_value(functional_call(network, {**w, **r}, (batch[0],)), batch[1])
+
+    step = gradient_step(settings)
+    return _median(lambda: step(loss, weights, logits, train, held_out))
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss().backward()
+    optimiser.step()
 
 
 def step_seconds(channels: int, layers: int) -> tuple[float, float]:
@@ -113,7 +181,7 @@ def grid_members() -> Tensor:
     return torch.stack([slot.flatten() for slot in slots], dim=1)
 
 
-def _median(work: Callable[[], None]) -> float:
+def _median(work: Callable[[], object]) -> float:
     work()
     seconds = []
     for _ in range(_REPEATS):
@@ -137,4 +205,4 @@ def _in_own_process(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    print(peak_over_need(sys.argv[1]))
+    print(peak_over_need(sys.argv[1]) if sys.argv[1] in STEPS else peak_of_search(sys.argv[1]))
