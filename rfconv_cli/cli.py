@@ -36,6 +36,9 @@ TestOption = Annotated[
 RunOption = Annotated[str | None, typer.Option("--run", help="Run folder; unset: RFCONV_RUN, else the latest run.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+SafeOption = Annotated[
+    bool, typer.Option("--csv-safe", help="Put a quote before text that a spreadsheet would take for a formula.")
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show a traceback when something fails.")]
 
 
@@ -152,9 +155,7 @@ def predict(
     run: RunOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet file; unset: CSV on stdout.")] = None,
     ids: Annotated[list[str] | None, typer.Option("--id", help="Give this column too; may be repeated.")] = None,
-    csv_safe: Annotated[
-        bool, typer.Option("--csv-safe", help="Put a quote before text that a spreadsheet would take for a formula.")
-    ] = False,
+    csv_safe: SafeOption = False,
     quiet: QuietOption = False,
     *,
     flags: dict[str, Any],
@@ -185,6 +186,10 @@ def export_fields(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write into. [rfconv-fields/RUN with --plot]")
     ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option("--format", metavar="FORMAT", help="json, csv (edges), graphml or md; may be repeated. [json]"),
+    ] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the fields as PNG and SVG beside fields.json.")] = False,
     shape: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLS", help="The columns are pixels of such a grid, row by row.")
@@ -194,22 +199,24 @@ def export_fields(
         Path | None,
         typer.Option(metavar="TABLE", help="Draw a map: a table of station, latitude and longitude in degrees."),
     ] = None,
+    csv_safe: SafeOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Give the learned fields as JSON and pictures.
+    """Give the learned fields as JSON, as an edge list, GraphML or Markdown, and as pictures.
 
-    JSON on stdout; with --plot or --out, files in a folder, whose paths are printed.
+    One format on stdout; with --plot or --out, files in a folder, whose paths are printed.
     """
-    from rfconv_cli.jobs.fields import export_files, stored_document
+    from rfconv_cli.jobs.fields import Wish, export_files, stored_document, written_as
     from rfconv_cli.render import Screen
 
     screen = Screen(quiet=quiet)
     found = _find(run, screen)
-    if out is None and not (plot or shape or centre or coords):
-        screen.document(stored_document(found))
+    forms, wish = form or ["json"], Wish(plot, shape, centre or [], coords)
+    if out is None and len(forms) == 1 and not wish.any:
+        screen.put(written_as(stored_document(found), forms[0], csv_safe=csv_safe), None)
         return
     folder = out or Path("rfconv-fields") / (found.path.name or found.id)
-    paths, notices = export_files(found, folder, plot=plot, shape=shape, centres=centre or [], coords=coords)
+    paths, notices = export_files(found, folder, wish, forms, csv_safe=csv_safe)
     screen.notices(notices)
     screen.lines(str(path) for path in paths)
 

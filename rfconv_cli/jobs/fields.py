@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rfconv_cli.errors import UsageError
 from rfconv_cli.export.document import fields_from_document
+from rfconv_cli.export.formats import edge_table, graphml, markdown
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.files import cannot_write, to_json, write_bytes
+from rfconv_cli.jobs.result import safe_for_sheets, table_bytes
 from rfconv_cli.run import Run, damaged
+
+FILES = {"json": "fields.json", "csv": "fields-edges.csv", "graphml": "fields.graphml", "md": "fields.md"}
 
 
 def stored_document(run: Run) -> dict[str, Any]:
@@ -19,24 +24,59 @@ def stored_document(run: Run) -> dict[str, Any]:
     return document
 
 
-def export_files(
-    run: Run, folder: Path, *, plot: bool, shape: str | None, centres: Sequence[str], coords: Path | None = None
-) -> tuple[list[Path], list[str]]:
-    """Write fields.json and, with `plot`, each picture as PNG and SVG into `folder`; returns their paths, and notices.
+def written_as(document: Mapping[str, Any], form: str, *, csv_safe: bool = False) -> bytes:
+    """The document as a file: json, csv (its edges), graphml or md. csv_safe: formulas of spreadsheets are disarmed.
 
-    shape: "28x28" when the columns are pixels. coords: a table of stations, see `places`. Raises UsageError: bad_shape,
-    shape_mismatch, unknown_column; DataError of `coords`; RunError.
+    Raises UsageError unknown_format.
+    """
+    if form == "csv":
+        table = edge_table(document)
+        return table_bytes(safe_for_sheets(table) if csv_safe else table, ".csv")
+    if form == "graphml":
+        return graphml(document)
+    if form == "md":
+        return markdown(document).encode()
+    if form != "json":
+        raise UsageError(
+            f"--format {form}: fields are written as {', '.join(FILES)}", hint="--format csv", code="unknown_format"
+        )
+    return to_json(document).encode()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be drawn. shape: "28x28" when the columns are pixels; coords: a table of stations, see `places`."""
+
+    plot: bool = False
+    shape: str | None = None
+    centres: Sequence[str] = ()
+    coords: Path | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is wished at all."""
+        return bool(self.plot or self.shape or self.centres or self.coords)
+
+
+def export_files(
+    run: Run, folder: Path, wish: Wish, formats: Sequence[str] = (), *, csv_safe: bool = False
+) -> tuple[list[Path], list[str]]:
+    """Write fields.json, its other formats and, as wished, each picture as PNG and SVG into `folder`.
+
+    Returns the paths, and notices. formats, csv_safe: see `written_as`. Raises UsageError: unknown_format, bad_shape,
+    shape_mismatch, unknown_column, nothing_to_draw; DataError of `coords`; RunError.
     """
     document = stored_document(run)
-    grid = read_shape(shape)
-    if (grid or centres or coords) and not plot:
+    grid = read_shape(wish.shape)
+    if wish.any and not wish.plot:
         raise UsageError("--shape, --centre and --coords say what to draw", hint="add --plot", code="nothing_to_draw")
-    pictures, notices = _drawn(run, document, grid, centres, coords) if plot else ({}, [])
+    texts = {FILES.get(form, ""): written_as(document, form, csv_safe=csv_safe) for form in ("json", *formats)}
+    pictures, notices = _drawn(run, document, grid, wish) if wish.plot else ({}, [])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
-    written = {"fields.json": to_json(document).encode(), **pictures}
+    written = {**texts, **pictures}
     for name, data in written.items():
         write_bytes(folder / name, data)
     return [folder / name for name in written], notices
@@ -53,11 +93,7 @@ def read_shape(text: str | None) -> tuple[int, int] | None:
 
 
 def _drawn(
-    run: Run,
-    document: Mapping[str, Any],
-    grid: tuple[int, int] | None,
-    centres: Sequence[str],
-    coords: Path | None,
+    run: Run, document: Mapping[str, Any], grid: tuple[int, int] | None, wish: Wish
 ) -> tuple[dict[str, bytes], list[str]]:
     """Every picture of the run as PNG and SVG by the name of its file, and notices."""
     from rfconv_cli.export.plots import FORMATS, render  # matplotlib waits for a picture
@@ -65,8 +101,8 @@ def _drawn(
     from rfconv_cli.jobs.places import read_places
 
     sources = {column["name"]: column["source"] for column in document["columns"]}
-    places, lost = ({}, []) if coords is None else read_places(coords, sources)
-    figures = pictures_of_fields(run, document, grid, centres, places) | pictures_of_training(run)
+    places, lost = ({}, []) if wish.coords is None else read_places(wish.coords, sources)
+    figures = pictures_of_fields(run, document, grid, wish.centres, places) | pictures_of_training(run)
     files = {f"{name}.{form}": render(figure, form) for name, figure in figures.items() for form in FORMATS}
     return files, [*lost, *font_notices(document)]
 

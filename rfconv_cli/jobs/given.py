@@ -1,4 +1,4 @@
-"""`learn --fields FILE`: fields that the user gives, from a former run or written by hand, instead of a search."""
+"""Fields from a file: what `learn --fields` trains on instead of a search, and `load_fields` in Python."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,17 @@ from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.table.select import quoted
 
+_LARGEST = 1 << 30  # bytes of a file that is read
+
+
+def load_fields(path: str | Path) -> ReceptiveFields:
+    """The fields in a fields.json, in a run, or in a folder that `export-fields` wrote; columns in the file's order.
+
+    Raises DataError fields_unreadable.
+    """
+    path = Path(path)
+    return _read(path / "fields.json" if path.is_dir() else path)
+
 
 def read_given(path: Path, names: tuple[str, ...]) -> ReceptiveFields:
     """The fields in a fields.json, their columns sorted by name.
@@ -16,15 +27,7 @@ def read_given(path: Path, names: tuple[str, ...]) -> ReceptiveFields:
     names: the columns that are learned from; the file must speak of these and no others.
     Raises DataError: fields_unreadable, fields_mismatch.
     """
-    try:
-        fields = fields_from_document(json.loads(path.read_bytes()))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        raise DataError(
-            f"{path.name} gives no fields: {reason.lower()}",
-            hint="rfconv export-fields > fields.json writes such a file; rfconv config schema fields describes it",
-            code="fields_unreadable",
-        ) from None
+    fields = _read(path)
     absent, odd = sorted(set(fields.names) - set(names)), sorted(set(names) - set(fields.names))
     if absent or odd:
         told = [f"the table lacks {quoted(absent, 5)}"] * bool(absent) + [f"the file lacks {quoted(odd, 5)}"] * bool(
@@ -36,6 +39,20 @@ def read_given(path: Path, names: tuple[str, ...]) -> ReceptiveFields:
             code="fields_mismatch",
         )
     return fields.reordered(sorted(names))
+
+
+def _read(path: Path) -> ReceptiveFields:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST >> 30} GB")
+        return fields_from_document(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise DataError(
+            f"{path.name} gives no fields: {reason.lower()}",
+            hint="rfconv export-fields > fields.json writes such a file; rfconv config schema fields describes it",
+            code="fields_unreadable",
+        ) from None
 
 
 def settings_for(fields: ReceptiveFields, settings: Settings) -> Settings:
