@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -219,6 +219,38 @@ def export_fields(
     paths, notices = export_files(found, folder, wish, forms, csv_safe=csv_safe)
     screen.notices(notices)
     screen.lines(str(path) for path in paths)
+
+
+@app.command("export-model", cls=SectionedCommand)
+def export_model(
+    form: Annotated[
+        Literal["onnx", "torch"],
+        typer.Option("--format", help="One ONNX graph, or a PyTorch module with its weights."),
+    ] = "onnx",
+    run: RunOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write into. [rfconv-model/RUN]", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Give the trained network for use without rfconv.
+
+    From the columns as numbers, NaN where missing, to probabilities or values; model.json says how the columns are
+    made. Before anything is written, its predictions are compared with rfconv's own.
+    """
+    from rfconv_cli.jobs import model as job
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    found = _find(run, screen)
+    folder = out or Path("rfconv-model") / (found.path.name or found.id)
+    document, paths = job.export_model(found, folder, form)
+    screen.notice(job.said_of_check(document))
+    if json:
+        screen.document(document)
+    else:
+        screen.lines(str(path) for path in paths)
 
 
 @app.command(cls=SectionedCommand)

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +36,47 @@ def write_with(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
             Path(temporary).unlink()
         if isinstance(error, OSError):
             raise cannot_write(path, error) from None
+        raise
+
+
+def write_together(folder: Path, files: Mapping[str, bytes], replaced: Iterable[str] = ()) -> None:
+    """Put all the files into `folder`, which is made where there is none, or none of them.
+
+    replaced: names that leave the folder as the files come; anything else in it stays. Raises RunError.
+    """
+    made: list[Path] = []
+    try:
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".rfconv-", dir=folder) as hidden:
+            new, old = Path(hidden, "new"), Path(hidden, "old")
+            for each in (new, old):
+                each.mkdir()
+            for name, data in files.items():
+                write_bytes(new / name, data)
+            gone = [name for name in dict.fromkeys([*replaced, *files]) if (folder / name).exists()]
+            _move_all(
+                [*((folder / name, old / name) for name in gone), *((new / name, folder / name) for name in files)]
+            )
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a folder that others write to by now is not empty, and stays
+            for each in made:
+                each.rmdir()
+        if isinstance(error, OSError):
+            raise cannot_write(folder, error) from None
+        raise
+
+
+def _move_all(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Rename each first path to the second, or leave all as they were."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            target.rename(source)
         raise
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from rfconv_cli import files
 from rfconv_cli.errors import RunError
-from rfconv_cli.files import to_json, write_bytes, write_json
+from rfconv_cli.files import to_json, write_bytes, write_json, write_together
 
 FORMER = b"the former content"
 ERRORS = {
@@ -185,3 +185,43 @@ def test_json_is_read_back_as_it_was(document):
 
 def test_names_stay_readable_in_json():
     assert "気温 °C" in to_json({"name": "気温 °C"})
+
+
+def inside(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_come_together_and_only_what_they_replace_goes(tmp_path):
+    folder = tmp_path / "deep" / "out"
+    write_together(folder, {"a": b"1", "b": b"2"})
+    (folder / "mine").write_text("3")
+    write_together(folder, {"b": b"4", "c": b"5"}, replaced=["a", "b", "absent"])
+    assert inside(tmp_path) == {"deep/out/b": "4", "deep/out/c": "5", "deep/out/mine": "3"}
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+@pytest.mark.parametrize("failing", range(4))
+def test_files_stay_as_they_were_when_any_move_fails(failing, error, tmp_path, monkeypatch):
+    write_together(tmp_path, {"a": b"1", "b": b"2"})
+    whole, moves = Path.rename, []
+
+    def rename(source: Path, target: Path) -> Path:
+        moves.append(source)
+        if len(moves) == failing + 1:
+            raise error
+        return whole(source, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(RunError if isinstance(error, OSError) else KeyboardInterrupt):
+        write_together(tmp_path, {"b": b"3", "c": b"4"}, replaced=["a", "b"])
+    assert inside(tmp_path) == {"a": "1", "b": "2"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_folder_that_was_made_for_files_goes_with_them(step, tmp_path, monkeypatch):
+    fail_at(monkeypatch, step, OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(RunError, match="no space left on device"):
+        write_together(tmp_path / "deep" / "out", {"a": b"1"})
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from rfconv_cli.program import run_app
 from tests.conftest import FAST, sensor_frame
 
 LEARN = ("learn", "t.csv", "-t", "state", *FAST)
+TORCH = ("--format", "torch", "--out")
 
 
 @dataclass(frozen=True)
@@ -169,11 +170,15 @@ AT_RUN = [  # in a folder with a completed run and t.csv
     Case("fields of another table", other_fields, (*LEARN, "--fields", "f.json"), 3, ("'temp_a'", "lacks")),
     Case("unknown centre", nothing, ("export-fields", "--plot", "--centre", "temp"), 2, ("temp", "nearest")),
     Case("a file where a folder should be", text("", "f"), ("export-fields", "--plot", "--out", "f"), 4, ("f cannot",)),
+    Case("a model's format", nothing, ("export-model", "--format", "pmml"), 2, ("'pmml'", "onnx")),
+    Case("a folder that is taken", nothing, ("export-model", *TORCH, "."), 2, ("not empty", "--out")),
+    Case("a file where a model should be", text("", "f"), ("export-model", *TORCH, "f"), 4, ("f cannot",)),
 ]
 NO_RUN = [
     Case("no run yet", nothing, ("evaluate",), 4, ("rfconv learn",)),
     Case("no runs to list", nothing, ("runs",), 4, ("rfconv learn",)),
     Case("no run to export", nothing, ("export-fields",), 4, ("rfconv learn",)),
+    Case("no run whose model to export", nothing, ("export-model",), 4, ("rfconv learn",)),
 ]
 
 
