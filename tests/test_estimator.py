@@ -12,17 +12,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from rfconv_cli import estimator as module
 from rfconv_cli.config import PRESETS, Settings
 from rfconv_cli.estimator import RFConvClassifier, RFConvRegressor
+from rfconv_cli.network import arrays
 
 QUICK = {"search_steps": 30, "epochs": 4, "channels": 4, "hidden": 8}
 # enough to learn what scikit-learn's checks ask to be learned
 ENOUGH = {"search_steps": 30, "epochs": 40}
 
 
-@parametrize_with_checks([RFConvClassifier(**ENOUGH), RFConvRegressor(**ENOUGH)])
-def test_scikit_learns_contract_is_kept_without_exception(estimator, check):
+# as with scikit-learn's own learners by mini-batches: a row given twice falls into other batches than one that counts 2
+BY_BATCHES = {"check_sample_weight_equivalence_on_dense_data": "repeated rows change the batches and the held-out rows"}
+
+
+@parametrize_with_checks(
+    [RFConvClassifier(**ENOUGH), RFConvRegressor(**ENOUGH)], expected_failed_checks=lambda estimator: BY_BATCHES
+)
+def test_scikit_learns_contract_is_kept(estimator, check):
     check(estimator)
 
 
@@ -126,8 +132,8 @@ def test_regression_answers_in_the_unit_of_y(sensors, loads, unit, zero):
 
 def test_rows_of_a_group_are_validated_together(sensors, states, monkeypatch):
     groups, seen = np.arange(len(states)) // 10, []
-    split = module.split_rows
-    monkeypatch.setattr(module, "split_rows", lambda *a, **k: seen.append(split(*a, **k)) or seen[-1])
+    split = arrays.split_rows
+    monkeypatch.setattr(arrays, "split_rows", lambda *a, **k: seen.append(split(*a, **k)) or seen[-1])
     classifier().fit(sensors, states, groups=groups)
     held = seen[0]
     assert 0 < held.sum() < len(states)
@@ -143,7 +149,7 @@ def test_validation_rows_move_neither_the_scaling_nor_the_target(sensors, loads)
     x, y = sensors.to_numpy().copy(), loads.to_numpy().copy()
     fit = regressor(random_state=1)
     settings_seed = fit._settings().seed
-    held = module.split_rows(y, None, size=0.1, stratify=False, rng=np.random.default_rng(settings_seed))
+    held = arrays.split_rows(y, None, size=0.1, stratify=False, rng=np.random.default_rng(settings_seed))
     before = fit.fit(x, y).model_.encoding
     x[held], y[held] = 1e9, -1e9
     after = clone(fit).fit(x, y).model_.encoding
