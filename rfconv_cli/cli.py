@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rfconv_cli import __version__
+from rfconv_cli import __version__, complete
 from rfconv_cli.errors import GateError, UsageError
 from rfconv_cli.flags import DIALECT, SectionedCommand, as_words, with_settings
 
@@ -27,6 +27,9 @@ app.add_typer(config_app, name="config")
 
 DataArg = Annotated[
     Path, typer.Argument(metavar="DATA", help="Table to read: CSV, TSV, Parquet or Arrow; - is standard input.")
+]
+TargetOption = Annotated[
+    str, typer.Option("--target", "-t", help="The column to predict.", autocompletion=complete.columns)
 ]
 OptionalData = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Table to score instead of the test rows.")]
 TestOption = Annotated[
@@ -53,7 +56,7 @@ def _common(
 @with_settings()
 def learn(
     data: DataArg,
-    target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    target: TargetOption,
     runs: Annotated[Path, typer.Option("--runs", help="Folder that the run is put into.")] = Path("rfconv-runs"),
     fields: Annotated[
         Path | None, typer.Option("--fields", help="Train with the fields in this fields.json; nothing is searched.")
@@ -89,7 +92,7 @@ def learn(
 @with_settings()
 def check(
     data: DataArg,
-    target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    target: TargetOption,
     test_data: TestOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 6 when there is something to look at.")] = False,
     json: JsonOption = False,
@@ -150,7 +153,10 @@ def predict(
     data: DataArg,
     run: RunOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet file; unset: CSV on stdout.")] = None,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="Give this column too; may be repeated.")] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="Give this column too; may be repeated.", autocompletion=complete.columns),
+    ] = None,
     csv_safe: Annotated[
         bool, typer.Option("--csv-safe", help="Put a quote before text that a spreadsheet would take for a formula.")
     ] = False,
