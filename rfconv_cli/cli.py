@@ -244,13 +244,12 @@ def config_schema(
 
 @config_app.command("show", cls=SectionedCommand)
 @with_settings()
-def config_show(*, flags: dict[str, Any]) -> None:
+def config_show(json: JsonOption = False, *, flags: dict[str, Any]) -> None:
     """Print the settings that `learn` would use here, as TOML."""
-    from rfconv_cli.config import to_toml
     from rfconv_cli.render import Screen
     from rfconv_cli.resolve import resolve
 
-    Screen(quiet=False).put(to_toml(resolve(flags)), None)
+    Screen(quiet=False).settings(resolve(flags), as_json=json)
 
 
 def _version(given: bool) -> None:
