@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfconv_cli import __version__
+from rfconv_cli import __version__, complete
 from rfconv_cli.config import as_words
 from rfconv_cli.errors import GateError, UsageError
 from rfconv_cli.flags import DIALECT, SectionedCommand, with_settings
@@ -28,6 +28,9 @@ app.add_typer(config_app, name="config")
 
 DataArg = Annotated[
     Path, typer.Argument(metavar="DATA", help="Table to read: CSV, TSV, Parquet or Arrow; - is standard input.")
+]
+TargetOption = Annotated[
+    str, typer.Option("--target", "-t", help="The column to predict.", autocompletion=complete.columns)
 ]
 OptionalData = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Table to score instead of the test rows.")]
 TestOption = Annotated[
@@ -57,7 +60,7 @@ def _common(
 @with_settings()
 def learn(
     data: DataArg,
-    target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    target: TargetOption,
     runs: Annotated[Path, typer.Option("--runs", help="Folder that the run is put into.")] = Path("rfconv-runs"),
     fields: Annotated[
         Path | None, typer.Option("--fields", help="Train with the fields in this fields.json; nothing is searched.")
@@ -93,7 +96,7 @@ def learn(
 @with_settings()
 def check(
     data: DataArg,
-    target: Annotated[str, typer.Option("--target", "-t", help="The column to predict.")],
+    target: TargetOption,
     test_data: TestOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 6 when there is something to look at.")] = False,
     json: JsonOption = False,
@@ -154,7 +157,10 @@ def predict(
     data: DataArg,
     run: RunOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV or Parquet file; unset: CSV on stdout.")] = None,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="Give this column too; may be repeated.")] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="Give this column too; may be repeated.", autocompletion=complete.columns),
+    ] = None,
     csv_safe: SafeOption = False,
     quiet: QuietOption = False,
     *,
@@ -304,13 +310,12 @@ def config_schema(
 
 @config_app.command("show", cls=SectionedCommand)
 @with_settings()
-def config_show(*, flags: dict[str, Any]) -> None:
+def config_show(json: JsonOption = False, *, flags: dict[str, Any]) -> None:
     """Print the settings that `learn` would use here, as TOML."""
-    from rfconv_cli.config import to_toml
     from rfconv_cli.render import Screen
     from rfconv_cli.resolve import resolve
 
-    Screen(quiet=False).put(to_toml(resolve(flags)), None)
+    Screen(quiet=False).settings(resolve(flags), as_json=json)
 
 
 def _version(given: bool) -> None:

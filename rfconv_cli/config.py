@@ -276,7 +276,12 @@ def from_values(given: Mapping[str, Any]) -> Settings:
                 hint="rfconv config schema settings lists them all",
                 code="unknown_setting",
             )
-    return stored_settings({**PRESETS.get(str(given.get("preset", "default")), {}), **given})
+    return stored_settings(with_preset(given))
+
+
+def with_preset(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values, and what the preset that they name says of others."""
+    return {**PRESETS.get(str(given.get("preset", "default")), {}), **given}
 
 
 def stored_settings(values: Mapping[str, Any]) -> Settings:
@@ -284,13 +289,17 @@ def stored_settings(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).replace("_", "-")
+        name, value, reason = fault_of(error)
+        flag = f"--{name.replace('_', '-')}"
         raise UsageError(
-            f"--{name} {first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}",
-            hint=f"see --{name} in rfconv learn --help",
-            code="bad_setting",
+            f"{flag} {value}: {reason}", hint=f"see {flag} in rfconv learn --help", code="bad_setting"
         ) from None
+
+
+def fault_of(error: ValidationError) -> tuple[str, Any, str]:
+    """The first setting at fault, the value it was given, and why it cannot have that."""
+    first = error.errors()[0]
+    return str(first["loc"][0]), first["input"], f"{first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 def to_toml(settings: Settings) -> bytes:

@@ -37,6 +37,14 @@ class UsageError(RfconvError):
     exit_code = 2
 
 
+class ArgumentError(UsageError, ValueError):
+    """An argument in Python cannot be used; a ValueError too, which is what scikit-learn's callers expect."""
+
+    def __init__(self, message: str, *, hint: str, code: str) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.add_note(hint)  # a traceback shows it below the message
+
+
 class DataError(RfconvError):
     """The table cannot be used as it is."""
 

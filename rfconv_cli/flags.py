@@ -9,6 +9,7 @@ import typer
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
 
+from rfconv_cli.complete import columns
 from rfconv_cli.config import Settings
 
 _METAVARS = {
@@ -21,7 +22,7 @@ _METAVARS = {
     "flag_good": "TEXT",
 }  # where the type's own word would mislead
 
-
+COLUMNS = ("group", "time", "split_column", "weight", "id")  # settings that name a column of DATA
 DIALECT = ("delimiter", "decimal", "encoding", "skip_lines", "header_rows")  # how a text table is written
 Command = Callable[..., None]
 
@@ -74,6 +75,7 @@ def _parameter(name: str, field: FieldInfo, default: str) -> inspect.Parameter:
         rich_help_panel=str(extra.get("section", "Other")),
         show_default=False,
         metavar=_METAVARS.get(name) or _metavar(field.annotation),
+        autocompletion=columns if name in COLUMNS else None,
     )
     annotation: Any = Annotated[_plain(field.annotation), option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

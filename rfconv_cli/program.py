@@ -7,6 +7,7 @@ import traceback
 from typing import NoReturn
 
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from rfconv_cli.cli import app
 from rfconv_cli.errors import GateError, RfconvError, TrainingError, UsageError, printable
@@ -32,10 +33,7 @@ def run_app(arguments: list[str]) -> int:
         # a gate fails after the result was printed, and stdout carries one document
         return _say(error, as_json="--json" in given and not isinstance(error, GateError))
     except TyperException as error:
-        message = error.format_message().rstrip(".")
-        return _say(
-            UsageError(message, hint="rfconv --help lists commands and flags", code="usage"), as_json="--json" in given
-        )
+        return _say_usage(error, given, as_json="--json" in given)
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -52,6 +50,22 @@ def run_app(arguments: list[str]) -> int:
     if code == 130:
         _print_error("interrupted; nothing was saved")
     return code
+
+
+def _say_usage(error: TyperException, given: list[str], *, as_json: bool) -> int:
+    """What typer says of a command line, with the way to the help of the command that was meant."""
+    context = getattr(error, "ctx", None)
+    if context is not None and error.message == context.get_help():  # commands were asked for none of them
+        print(error.message, file=sys.stderr)
+        return UsageError.exit_code
+    command, path = get_command(app), "rfconv"
+    for word in given:
+        if word not in getattr(command, "commands", {}):
+            break
+        command, path = command.commands[word], f"{path} {word}"  # type: ignore[attr-defined]
+    there = "commands" if hasattr(command, "commands") else "flags"
+    message = error.format_message().rstrip(".")
+    return _say(UsageError(message, hint=f"{path} --help lists its {there}", code="usage"), as_json=as_json)
 
 
 def _show_traceback(verbose: bool) -> None:

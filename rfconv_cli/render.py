@@ -2,25 +2,25 @@
 
 import io
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from rfconv_cli.config import Settings, to_toml
 from rfconv_cli.errors import printable
 from rfconv_cli.export.meaning import MODELS, SOURCES
 from rfconv_cli.files import to_json, write_with
+from rfconv_cli.progress import Bars, Lines
 
 if TYPE_CHECKING:  # torch stands behind it, and most commands need none
     from rfconv_cli.fields.search import Progress as Told
 
-_LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 _GROUPS_SHOWN = 8
 
 
@@ -41,8 +41,8 @@ class Screen:
         self.err = Console(stderr=True, highlight=False, quiet=quiet)
 
     def notice(self, text: str) -> None:
-        """One line of what was decided or done."""
-        self.err.print(Text(printable(text), style="dim"), soft_wrap=True)
+        """One line of what was decided or done; a terminal wraps it between words."""
+        self.err.print(Text(printable(text), style="dim"), soft_wrap=not self.err.is_terminal)
 
     def notices(self, texts: Iterable[str]) -> None:
         """Several notices."""
@@ -51,11 +51,20 @@ class Screen:
 
     def next(self, *commands: str) -> None:
         """The commands that a user would type next."""
-        self.notice("next: " + "  ·  ".join(commands))
+        told = printable("next: " + "  ·  ".join(commands))
+        self.err.print(Text(told, style="dim"), soft_wrap=True)  # whole, so that they can be copied
 
     def document(self, document: Any) -> None:
         """One JSON document on stdout."""
         self.put(to_json(document).encode(), None)
+
+    def settings(self, settings: Settings, *, as_json: bool) -> None:
+        """Settings as a rfconv.toml, or as an `rfconv.settings` with those that are unset, too."""
+        if as_json:
+            values = settings.model_dump(mode="json")
+            self.document({"format": "rfconv.settings", "format_version": 1, "settings": values})
+        else:
+            self.put(to_toml(settings), None)
 
     def lines(self, texts: Iterable[str]) -> None:
         """Plain lines on stdout, for other programs to read."""
@@ -123,9 +132,9 @@ class Screen:
     def groups(self, groups: Sequence[Sequence[str]]) -> None:
         """The groups of columns that share fields, one line each."""
         for i, group in enumerate(groups[:_GROUPS_SHOWN]):
-            line = Text.assemble((f"group {i:<3}", "bold"), printable(", ".join(group)))
-            line.truncate(self.out.width, overflow="ellipsis")
-            self.out.print(line)
+            start = f"group {i:<3}"
+            names = _as_fit([printable(name) for name in group], self.out.width - len(start))
+            self.out.print(Text.assemble((start, "bold"), names), soft_wrap=True)
         if len(groups) > _GROUPS_SHOWN:
             self.out.print(Text(f"and {len(groups) - _GROUPS_SHOWN} more groups in fields.json"))
 
@@ -134,59 +143,18 @@ class Screen:
         if as_json:
             self.document({"format": "rfconv.runs", "format_version": 1, "runs": list(entries)})
             return
-        table = Table(box=None, pad_edge=False)
-        for heading in ("run", "target", "test score", "verdict"):
-            table.add_column(heading, overflow="fold")
-        for entry in entries:
-            mark = " (latest)" if entry["latest"] else ""
-            verdict = str(entry["verdict"] or "").replace("_", " ")
-            row = (Path(entry["path"]).name + mark, entry["target"], _score(entry["test"]), verdict)
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        self.out.print(table)
+        self.out.print(_runs(entries, self.out.width))
 
     @contextmanager
     def progress(self) -> "Iterator[Told]":
         """A function (stage, share done): bars on a terminal, a line now and then elsewhere, nothing when quiet."""
         if self.quiet:
             yield lambda stage, share: None
-        elif not self.err.is_terminal:
-            yield _Lines(self).tell
+        elif self.err.is_terminal and not self.err.is_dumb_terminal:
+            with Bars(self.err) as bars:
+                yield bars.tell
         else:
-            columns = (TextColumn("{task.description:<9}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-            with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.err) as bars:
-                yield _Bars(bars).tell
-
-
-class _Bars:
-    """Progress as one bar per stage."""
-
-    def __init__(self, bars: Progress) -> None:
-        self.bars = bars
-        self.tasks: dict[str, Any] = {}
-
-    def tell(self, stage: str, share: float) -> None:
-        if stage not in self.tasks:
-            self.tasks[stage] = self.bars.add_task(stage, total=1.0)
-        self.bars.update(self.tasks[stage], completed=share)
-
-
-class _Lines:
-    """Progress as lines: the start of each stage, then at most one every few seconds."""
-
-    def __init__(self, screen: Screen) -> None:
-        self.screen = screen
-        self.stage = ""
-        self.began = self.told = 0.0
-
-    def tell(self, stage: str, share: float) -> None:
-        now = time.monotonic()
-        if stage != self.stage:
-            self.stage, self.began, self.told = stage, now, now
-            self.screen.notice(f"{stage} …")
-        elif now - self.told >= _LINE_EVERY and share > 0:
-            self.told = now
-            left = (now - self.began) * (1 - share) / share
-            self.screen.notice(f"{stage} {share:.0%}, {left:.0f} s left")
+            yield Lines(self.notice).tell
 
 
 def _scores(result: Mapping[str, Any]) -> Table:
@@ -201,11 +169,13 @@ def _scores(result: Mapping[str, Any]) -> Table:
         padding=(0, 3, 0, 0),
     )
     table.add_column("")
-    for heading in (measure, "95 % interval", "learned − this", "parameters"):
+    controls = result.get("controls", {})
+    for heading in (measure, "95 % interval", *(("learned − this", "parameters") if controls else ())):
         table.add_column(heading, justify="right", no_wrap=True)
     size = result.get("network", {}).get("parameters")
-    table.add_row(Text("learned fields", style="bold"), _number(test), _interval(test["interval"]), "", _count(size))
-    for name, control in result.get("controls", {}).items():
+    ours = (Text("learned fields", style="bold"), _number(test), _interval(test["interval"]))
+    table.add_row(*ours, *(("", _count(size)) if controls else ()))
+    for name, control in controls.items():
         draws = len(control["draws"])
         label = MODELS.get(name, name) + (f" ({draws} draws)" if draws > 1 else "")
         gain = control["difference"]
@@ -237,7 +207,7 @@ def _contest(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(
         title=Text("contest on the validation rows, the preferred first"), title_justify="left", title_style=""
     )
-    table.box, table.pad_edge, table.padding = None, False, (0, 3, 0, 0)
+    table.box, table.pad_edge, table.padding = None, False, (0, 2, 0, 0)
     table.add_column("fields")
     for heading in ("brief loss", "loss", "behind best", "std. error", ""):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -249,6 +219,32 @@ def _contest(rows: Sequence[Mapping[str, Any]]) -> Table:
             Text("chosen" if row["chosen"] else ""),
         )
     return table
+
+
+def _runs(entries: Sequence[Mapping[str, Any]], width: int) -> Table:
+    """Names of runs stay whole where they can, since they are typed after --run; other cells fold before them."""
+    names = [printable(Path(entry["path"]).name) for entry in entries]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run", overflow="fold", no_wrap=max(map(cell_len, names), default=0) <= width // 2)
+    for heading in ("target", "test score", "verdict", ""):
+        table.add_column(heading, overflow="fold")
+    for name, entry in zip(names, entries, strict=True):
+        verdict = str(entry["verdict"] or "").replace("_", " ")
+        row = (name, entry["target"], _score(entry["test"]), verdict, "latest" if entry["latest"] else "")
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return table
+
+
+def _as_fit(names: Sequence[str], width: int) -> str:
+    """The first of the names, as many as a line holds, and how many more there are."""
+    for shown in range(len(names), 0, -1):
+        rest = len(names) - shown
+        text = ", ".join(names[:shown]) + (f" and {rest} more" if rest else "")
+        if cell_len(text) <= width:
+            return text
+    only = Text(names[0])
+    only.truncate(width, overflow="ellipsis")
+    return only.plain
 
 
 def _loss(value: float | None) -> Text:

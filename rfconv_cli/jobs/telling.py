@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rfconv_cli.config import Settings
 from rfconv_cli.jobs.prepared import Prepared
@@ -74,7 +75,10 @@ def _sizes(prepared: Prepared) -> str:
     said = []
     for part in PARTS:
         y = prepared.y[prepared.is_in(part)]
-        counts = np.bincount(y, minlength=classes) if classes else y
-        span = f", {counts.min()} to {counts.max()} of a class" if classes else ""
-        said.append(f"{part} {len(y)} rows{span}")
+        said.append(f"{part} {len(y)} rows" + (_of_classes(np.bincount(y, minlength=classes)) if classes else ""))
     return "; ".join(said)
+
+
+def _of_classes(counts: NDArray[np.int64]) -> str:
+    least, most = counts.min(), counts.max()
+    return f", {most} of each class" if least == most else f", {least} to {most} of a class"

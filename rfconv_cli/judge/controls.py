@@ -40,8 +40,9 @@ def train_with_controls(
     every: list[ReceptiveFields | None] = [*dict.fromkeys([fields, *draws, correlated]), PLAIN_MLP]
     wanted = [one for one in every if one not in known]
     # of a first training that is not the last one, how long it took is all that is asked
-    trained = histories_of_each if trains_again(problem, settings) else train_each
-    fresh = trained(problem, wanted, settings, "train", lambda _, share: progress("train", 0.5 * share))
+    again = trains_again(problem, settings)
+    trained, part = (histories_of_each, 0.5) if again else (train_each, 1.0)
+    fresh = trained(problem, wanted, settings, "train", lambda _, share: progress("train", part * share))
     first: dict[ReceptiveFields | None, Trained] = dict(zip(wanted, fresh, strict=True))
     first = _of_one_length(first | dict(known.items()), fields, problem, settings)
     final = finish_each(

@@ -1,6 +1,8 @@
 """Where the arithmetic happens: CPU threads, or a GPU. Rows and results stay in memory; batches and networks travel."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from joblib import cpu_count
@@ -53,6 +55,18 @@ def prepare(settings: Settings, columns: int) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses the next line
         torch.use_deterministic_algorithms(True)
     return device
+
+
+@contextmanager
+def at_work(settings: Settings, columns: int) -> Iterator[torch.device]:
+    """`prepare` for a while, in a program that is not ours: afterwards torch is set as it was."""
+    threads = torch.get_num_threads()
+    exact, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield prepare(settings, columns)
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(exact, warn_only=warns)
 
 
 def free_on(device: torch.device) -> int | None:

@@ -1,4 +1,4 @@
-"""CSV bytes to an Arrow table: encoding, delimiter, types, and which line is at fault. Opens no files."""
+"""CSV text to an Arrow table: delimiter, types, and which line is at fault. Opens no files; encodings: see `text`."""
 
 import csv
 import io
@@ -16,13 +16,12 @@ import pyarrow.types as pt
 from rfconv_cli.errors import DataError
 from rfconv_cli.table.dialect import AS_SHOWN, Dialect, with_one_header
 from rfconv_cli.table.quotes import ends_open
+from rfconv_cli.table.text import first_line, shown_delimiter
 
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "N/A")
 _DATES = (pa_csv.ISO8601, "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")
 _SMALLEST_BLOCK = 1 << 20
 _LARGEST_BLOCK = (1 << 31) - 1
-_PRIVATE = re.compile("[\ue000-\uf8ff]")  # what Python makes of bytes cp932 leaves open: a sign of Latin-1 text
-_LINE = re.compile(rb"[\r\n]*([^\r\n]*)")
 _MOST_QUOTES = 10_000  # pairs that are looked at
 _EXACT = 2.0**53  # from here on float64 does not hold every whole number
 
@@ -32,7 +31,7 @@ def settled(text: bytes, name: str, dialect: Dialect) -> tuple[bytes, Dialect]:
 
     Raises DataError damaged_csv.
     """
-    delimiter = dialect.delimiter or _sniff(_first_line(text, dialect.skip_lines))
+    delimiter = dialect.delimiter or shown_delimiter(first_line(text, dialect.skip_lines))
     text = with_one_header(text, name, dialect, delimiter)
     decimal = dialect.decimal or ("," if delimiter == ";" and _has_decimal_commas(text) else ".")
     return text, replace(dialect, delimiter=delimiter, decimal=decimal, skip_lines=0, header_rows=1)
@@ -46,7 +45,7 @@ def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN, above: 
     rest. Raises DataError: ragged_rows, open_quote, damaged_csv.
     """
     text, dialect = settled(text, name, dialect)
-    header = _first_line(text)
+    header = first_line(text)
     if len(header) == len(text):  # pyarrow calls a header without a line end an empty file
         text += b"\n"
     parse = pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=_has_quoted_breaks(text))
@@ -63,70 +62,6 @@ def parse_delimited(text: bytes, name: str, dialect: Dialect = AS_SHOWN, above: 
     return table.rename_columns([c or f"Unnamed: {i}" for i, c in enumerate(table.column_names)])
 
 
-def _refuse_binary(raw: bytes, name: str) -> None:
-    if b"\0" not in raw and not re.search(rb"[\x01-\x08\x0e-\x19\x1c-\x1f]", raw[:65536]):
-        return
-    hint = "export the table as CSV"
-    if raw[:4] == b"PAR1":
-        hint = "it looks like Parquet: rename it to .parquet"
-    elif raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        hint = "it looks like UTF-16: --encoding utf-16"
-    elif raw[:4] == b"PK\x03\x04":
-        hint = "it looks like a spreadsheet or zip archive: export the sheet as CSV"
-    raise DataError(f"{name} is not text, though its name says so", hint=hint, code="not_text")
-
-
-def as_utf8(raw: bytes, name: str, encoding: str | None = None, above: int = 0) -> bytes:
-    """The text in `raw` as UTF-8 without a mark in front. encoding: what it is said to be; None: UTF-8 or cp932.
-
-    above: lines of the file before these.
-    Raises DataError: not_text, encoding.
-    """
-    if encoding is not None:
-        return _decoded(raw, name, encoding).encode()
-    _refuse_binary(raw, name)
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if raw.isascii():
-        return raw
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1 + above
-    else:
-        return raw
-    try:
-        text = raw.decode("cp932")
-    except UnicodeDecodeError:
-        text = None
-    if text is None or _PRIVATE.search(text):
-        raise DataError(
-            f"{name} is neither UTF-8 nor cp932 (Shift_JIS) text: line {line} is the first that is not UTF-8",
-            hint="--encoding latin-1, or what it is, or save it as UTF-8",
-            code="encoding",
-        )
-    return text.encode("utf-8")
-
-
-def _decoded(raw: bytes, name: str, encoding: str) -> str:
-    try:
-        text = raw.decode(encoding)
-        text.encode()  # lone surrogates are no text
-    except (UnicodeError, LookupError):  # LookupError: a codec that makes no text of bytes
-        text = "\0"
-    if "\0" in text:
-        raise DataError(f"{name} is not {encoding} text", hint="leave out --encoding, or name another", code="encoding")
-    return text.removeprefix("\ufeff")
-
-
-def _first_line(text: bytes, skipped: int = 0) -> bytes:
-    """The first line that is not empty, after those skipped."""
-    start, end = 0, b"\n" if b"\n" in text else b"\r"
-    for _ in range(skipped):
-        start = text.find(end, start) + 1
-    line = _LINE.match(text, start)
-    return line[1] if line else b""
-
-
 def _has_quoted_breaks(text: bytes) -> bool:
     """Whether a line break stands between quotes. A text that may have some is read at half the speed."""
     place, looks = text.find(b'"'), 0
@@ -138,13 +73,9 @@ def _has_quoted_breaks(text: bytes) -> bool:
     return place >= 0
 
 
-def _sniff(header: bytes) -> str:
-    return next((mark for mark in (",", ";", "\t") if mark.encode() in header), ",")
-
-
 def _has_decimal_commas(text: bytes) -> bool:
     # with thousands points or plain points present, a comma may mean something else: leave such values as text
-    start = text[: _SMALLEST_BLOCK + len(_first_line(text))].lstrip(b"\r\n").partition(b"\n")[2]
+    start = text[: _SMALLEST_BLOCK + len(first_line(text))].lstrip(b"\r\n").partition(b"\n")[2]
     return bool(re.search(rb"\d,\d", start)) and not re.search(rb"\d\.\d", start)
 
 
@@ -196,7 +127,7 @@ def _malformed(text: bytes, name: str, delimiter: str, message: str, above: int)
 def _refuse_open_quote(text: bytes, table: pa.Table, name: str, delimiter: str, above: int) -> None:
     """A quote that never closes swallows the rest of the file into the last row's cell."""
     # most texts have no quote behind the header, and to look for one is quick
-    if table.num_rows == 0 or text.find(b'"', len(_first_line(text))) < 0 or not ends_open(text, delimiter):
+    if table.num_rows == 0 or text.find(b'"', len(first_line(text))) < 0 or not ends_open(text, delimiter):
         return
     for column in table.columns:
         last = column[-1].as_py()

@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from rfconv_cli.errors import DataError
 from rfconv_cli.files import cannot_write
-from rfconv_cli.table.delimited import as_utf8, parse_delimited, settled
+from rfconv_cli.table.delimited import parse_delimited, settled
 from rfconv_cli.table.dialect import Dialect, header_cells
 from rfconv_cli.table.jma import is_jma
 from rfconv_cli.table.quotes import first_lines, line_ends
 from rfconv_cli.table.source import packing, shown, start_of, unpacked_pieces
+from rfconv_cli.table.text import as_utf8
 
 _BYTES = 1 << 25  # of a piece
 _MOST_UNPACKED = 200  # times its size

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from rfconv_cli.errors import DataError
-from rfconv_cli.table.delimited import as_utf8, parse_delimited
+from rfconv_cli.table.delimited import parse_delimited
 from rfconv_cli.table.dialect import AS_SHOWN, Dialect
 from rfconv_cli.table.flagged import flagged_columns, said_of_flags, without_flagged
 from rfconv_cli.table.jma import is_jma, parse_jma
@@ -35,6 +35,7 @@ from rfconv_cli.table.source import (
     starts_with,
     unpacked,
 )
+from rfconv_cli.table.text import as_utf8
 
 _HOW = b"rfconv.how_read"  # in the metadata of a table's schema
 

@@ -4,11 +4,12 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import psutil
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from rfconv_cli.errors import DataError, nearest
+
+if TYPE_CHECKING:  # Arrow waits until something is to be unpacked: a shell that completes names is in a hurry
+    import pyarrow as pa
 
 STANDARD_INPUT = Path("-")
 DELIMITERS = {".csv": None, ".txt": None, ".tsv": "\t"}  # None: the header tells
@@ -69,9 +70,13 @@ def starts_with(path: Path, magic: bytes) -> bool:
 
 def start_of(path: Path) -> bytes:
     """Its first bytes, by which formats are known."""
+    return _first_bytes(path, 16)
+
+
+def _first_bytes(path: Path, count: int) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(16)
+            return stream.read(count)
     except OSError as error:
         raise _unreadable(path, error) from None
 
@@ -110,14 +115,15 @@ def _known(path: Path) -> bool:
 def beginning(path: Path) -> tuple[bytes, int]:
     """The first megabytes of a text, unpacked, and how many bytes of the file that is; nothing of a damaged one."""
     kind = packing(start_of(path))
+    if kind is None:
+        text = _first_bytes(path, _BEGINNING)
+        return text, len(text)
+    import pyarrow as pa
+
     try:
-        with pa.OSFile(str(path)) as file:
-            if kind is None:
-                text = file.read(_BEGINNING)
-                return text, len(text)
-            with pa.CompressedInputStream(file, kind) as stream:
-                text = stream.read(_PIECE)
-                return text, min(file.tell(), file.size())
+        with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, kind) as stream:
+            text = stream.read(_PIECE)
+            return text, min(file.tell(), file.size())
     except (pa.ArrowException, OSError, ValueError):
         return b"", 0
 
@@ -150,6 +156,9 @@ def unpacked(raw: bytes, name: str) -> bytes:
     """The bytes, unpacked where they are packed. Raises DataError empty_file, damaged_gzip, damaged_zstd, too_large."""
     packed = packing(raw)
     if packed is not None:
+        import psutil
+        import pyarrow as pa
+
         # text, table and numbers of it must fit as well
         most = psutil.virtual_memory().available // 4
         raw = b"".join(unpacked_pieces(pa.BufferReader(raw), name, packed, most, "memory"))
@@ -163,11 +172,13 @@ def packing(start: bytes) -> str | None:
     return next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
 
 
-def unpacked_pieces(raw: pa.NativeFile, name: str, kind: str, most: int, where: str) -> Iterator[bytes]:
+def unpacked_pieces(raw: "pa.NativeFile", name: str, kind: str, most: int, where: str) -> Iterator[bytes]:
     """The text that `raw` holds, packed as `packing` says. Raises DataError: damaged_gzip, damaged_zstd, too_large.
 
     most: bytes that the machine's memory or disk (`where`) has for it.
     """
+    import pyarrow as pa
+
     size = 0
     try:
         with pa.CompressedInputStream(raw, kind) as stream:

@@ -240,3 +240,37 @@ def test_predict_gives_columns_of_the_table_and_disarms_formulas(learned, tmp_pa
     lines = capfdbinary.readouterr().out.decode().splitlines()
     assert lines[0].startswith('"row","station","prediction"')
     assert lines[1].startswith("0,'=SUM(A1),") or lines[1].startswith('0,"\'=SUM(A1)",')
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["learn", "--nothing"], "rfconv learn --help lists its flags"),
+        (["learn"], "rfconv learn --help lists its flags"),
+        (["export-fields", "--shape"], "rfconv export-fields --help lists its flags"),
+        (["config", "show", "--kernel-size", "many"], "rfconv config show --help lists its flags"),
+        (["config", "nothing"], "rfconv config --help lists its commands"),
+        (["lern"], "rfconv --help lists its commands"),
+    ],
+)
+def test_a_usage_error_points_to_the_help_of_its_command(command, hint, capsys):
+    assert run_app(command) == 2
+    message, told = capsys.readouterr().err.splitlines()
+    assert message.startswith("rfconv: ")
+    assert told.strip() == hint
+
+
+@pytest.mark.parametrize("command", [[], ["config"]])
+def test_without_a_command_there_is_help_and_no_error_around_it(command, capsys):
+    assert run_app(command) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Usage: rfconv")
+    assert captured.out == ""
+
+
+def test_config_show_json_is_what_learn_would_use(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RFCONV_CHANNELS", "3")
+    assert run_app(["config", "show", "--kernel-size", "7", "--json"]) == 0
+    settings = stdout_json(capsys)["settings"]
+    assert (settings["kernel_size"], settings["channels"]) == (7, 3)

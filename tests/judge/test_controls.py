@@ -143,3 +143,12 @@ def test_refitting_trains_on_the_validation_rows_too():
     states = [one.network.state_dict() for one in (first, again, moved)]
     for a, b in itertools.combinations(states, 2):
         assert not torch.equal(a["head.kernel"], b["head.kernel"])
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_progress_rises_to_the_whole_with_and_without_a_last_training(refit):
+    given, chosen, told = problem(), settings(refit=refit), []
+    fields = search_fields(given, chosen, silent)[0]
+    train_with_controls(given, fields, chosen, lambda stage, share: told.append(share), {})
+    assert told == sorted(told)
+    assert told[-1] == 1.0

@@ -13,7 +13,7 @@ from rfconv_cli.errors import UsageError
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.network import device as devices
 from rfconv_cli.network.contest import find_fields
-from rfconv_cli.network.device import CPU, device_for, device_of, move, prepare, rows_on, threads_for
+from rfconv_cli.network.device import CPU, at_work, device_for, device_of, move, prepare, rows_on, threads_for
 from rfconv_cli.network.learn import Problem, search_fields, train_on_fields, trained_on_all
 from rfconv_cli.network.model import Head, fixed_network
 from rfconv_cli.network.side_by_side import processes_for
@@ -197,3 +197,15 @@ def test_a_device_that_is_not_there_is_a_usage_error(monkeypatch, sensor_csv, tm
     assert code == 2
     assert "sees no such device" in " ".join(capsys.readouterr().err.split())
     assert not runs.exists() or not list(runs.iterdir())
+
+
+def test_at_work_torch_is_set_and_afterwards_as_it_was(device, as_it_was):
+    def switches() -> tuple[int, bool]:
+        return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+
+    before = switches()
+    with pytest.raises(KeyError), at_work(settings(device, threads=3), N) as found:  # noqa: PT012
+        assert switches() == (3, device == "cuda" or before[1])
+        assert found == torch.device(device)
+        raise KeyError
+    assert switches() == before
