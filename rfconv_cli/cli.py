@@ -33,6 +33,9 @@ TargetOption = Annotated[
     str, typer.Option("--target", "-t", help="The column to predict.", autocompletion=complete.columns)
 ]
 OptionalData = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Table to score instead of the test rows.")]
+OwnData = Annotated[
+    Path | None, typer.Argument(metavar="[DATA]", help="The table the run learned from; unset: looked for near here.")
+]
 TestOption = Annotated[
     Path | None, typer.Option("--test-data", metavar="TABLE", help="The rows of this table are the test part.")
 ]
@@ -279,6 +282,45 @@ def report(
     path = out or Path(f"rfconv-report-{found.path.name or found.id}.html")
     screen.put(job(found).encode(), path)
     screen.lines([str(path)])
+
+
+@app.command(cls=SectionedCommand)
+def compare(
+    data: OwnData = None,
+    run: RunOption = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Fit this method, such as random-forest; may be repeated. [all]")
+    ] = None,
+    test_data: Annotated[
+        Path | None,
+        typer.Option("--test-data", metavar="TABLE", help="The run's table of test rows, where it had one."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=100, help="Learn from so many rows, drawn where there are more.")] = 20_000,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="End methods that are not done by then.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Methods fitted at a time; unset: one for each core.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write into. [rfconv-compare/RUN with --plot]")
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the scores as PNG and SVG beside compare.json.")] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare a run with the usual methods on its own rows.
+
+    Fits each to the run's training rows, with settings chosen by a small grid search, and scores it on the run's test
+    rows beside learned fields, random fields, correlation fields and the plain MLP.
+    """
+    from rfconv_cli.jobs import compare as job
+    from rfconv_cli.render import Screen
+
+    screen = Screen(quiet=quiet)
+    asked = job.Asked(tuple(method or ()), time_limit, jobs, rows, out, plot)
+    found = _find(run, screen)
+    with screen.progress() as progress:
+        document = job.compare(found, data, test_data, asked, screen.notice, progress)
+    screen.comparison(document, as_json=json)
 
 
 @app.command(cls=SectionedCommand)

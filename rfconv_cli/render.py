@@ -17,6 +17,7 @@ from rfconv_cli.errors import printable
 from rfconv_cli.export.meaning import MODELS, SOURCES
 from rfconv_cli.files import to_json, write_with
 from rfconv_cli.progress import Bars, Lines
+from rfconv_cli.render_compare import comparison, remarks
 
 if TYPE_CHECKING:  # torch stands behind it, and most commands need none
     from rfconv_cli.fields.search import Progress as Told
@@ -122,6 +123,17 @@ class Screen:
             self.out.print(Text(f"  {printable(finding['hint'])}", style="dim"))
         number = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
         self.out.print(Text(number if findings else "nothing suspicious"))
+
+    def comparison(self, document: Mapping[str, Any], *, as_json: bool) -> None:
+        """An `rfconv.compare`: every method, the best first, and what that says of the learned fields."""
+        if as_json:
+            self.document(document)
+            return
+        self.out.print(comparison(document))
+        for remark in remarks(document):
+            self.out.print(Text(printable(remark)))
+        self.out.print()
+        self.out.print(Text.assemble(("Verdict  ", "bold"), printable(document["verdict"]["sentence"])))
 
     def contest(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Which fields took part, and which were chosen; nothing where there was no contest."""

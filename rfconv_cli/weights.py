@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from rfconv_cli.errors import RunError
 from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.network.fitted import Encoding, FittedModel, empty_model
 from rfconv_cli.network.learn import fit_settings
@@ -15,6 +16,7 @@ from rfconv_cli.run import Run, damaged
 from rfconv_cli.table.encode import Scaling
 
 PREPROCESS_FORMAT = "rfconv.preprocess"
+_MISFITS = (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError)
 
 
 def encoding_document(encoding: Encoding) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def network_bytes(network: nn.Module) -> bytes:
     )
 
 
-def load_model(run: Run) -> FittedModel:
-    """The run's model, ready to predict. Raises RunError when anything does not fit together."""
+def load_encoding(run: Run) -> Encoding:
+    """How the run's numbers were made fit for networks. Raises RunError when it does not fit the run's schema."""
     try:
         document = run.json("preprocess.json")
         target = document["target"]
@@ -48,9 +50,18 @@ def load_model(run: Run) -> FittedModel:
         )
         if encoding.target_scale <= 0:
             raise ValueError("preprocess.json: the target scale is not above 0")
-        fields = fields_from_document(run.json("fields.json")).reordered(sorted(run.schema.names))
         if encoding.names != run.schema.names:
             raise ValueError("preprocess.json and schema.json name different columns")
+    except _MISFITS as error:
+        raise _misfit(run, error) from None
+    return encoding
+
+
+def load_model(run: Run) -> FittedModel:
+    """The run's model, ready to predict. Raises RunError when anything does not fit together."""
+    encoding = load_encoding(run)
+    try:
+        fields = fields_from_document(run.json("fields.json")).reordered(sorted(run.schema.names))
         outputs = len(run.schema.target.classes) or 1
         settings = fit_settings(run.settings, len(encoding.names))
         depth = 1 if settings.share_fields else settings.layers
@@ -60,9 +71,8 @@ def load_model(run: Run) -> FittedModel:
         model.network.load_state_dict(load(run.bytes("model.safetensors")))
         if not all(torch.isfinite(value).all() for value in model.network.state_dict().values()):
             raise ValueError("model.safetensors holds numbers that are not finite")
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise damaged(run.path, reason.partition("\n")[0]) from None
+    except _MISFITS as error:
+        raise _misfit(run, error) from None
     return model
 
 
@@ -70,3 +80,8 @@ def _finite(value: Any, what: str) -> float:
     if type(value) not in (int, float) or not abs(value) <= float_info.max:
         raise ValueError(f"preprocess.json: the {what} is not a finite number")
     return float(value)
+
+
+def _misfit(run: Run, error: Exception) -> RunError:
+    reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return damaged(run.path, reason.partition("\n")[0])

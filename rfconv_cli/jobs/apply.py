@@ -38,7 +38,7 @@ def evaluate_stored(run: Run) -> dict[str, Any]:
     stored = run.json("metrics.json")
     try:
         truth, predicted = read_predictions(run.table("predictions-test.parquet"), run.schema.target)
-        again = score(truth, predicted, _resamples(run, len(truth), _test_groups(run)))
+        again = score(truth, predicted, resamples_of(run, len(truth), groups_in(rows_in(run, "test"))))
         agrees = _agree(without_nan(again), stored["test"])
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise damaged(run.path, f"its test predictions cannot be scored ({error})") from None
@@ -49,7 +49,7 @@ def evaluate_stored(run: Run) -> dict[str, Any]:
 
 def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     """Scores on a table, and notices. The very table the run learned from is scored on its test rows alone."""
-    table, identity, notices = _opened(data, run, IN_MEMORY)
+    table, identity, notices = opened(data, run, IN_MEMORY)
     name, target = shown(data), run.schema.target
     if target.name not in table.column_names:
         raise DataError(
@@ -62,7 +62,7 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     if is_own and run.document.get("test_table"):
         notices.append(f"{name} is the table this run learned from, every row of it: these scores flatter")
     elif is_own:
-        inputs = inputs.only(np.isin(inputs.rows, _test_rows(run)["row"].to_numpy()))
+        inputs = inputs.only(np.isin(inputs.rows, rows_in(run, "test")["row"].to_numpy()))
         notices.append(f"{name} is the table this run learned from: scored on its {len(inputs.rows)} test rows only")
     known = np.isin(inputs.rows, drop_missing_target(table, target.name)[1])
     if dropped := int((~known).sum()):
@@ -76,7 +76,7 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     truth, predicted = encode_target(kept, target), np.concatenate([each for _, each in _predictions(run, inputs)])
     groups = _groups_as_learned(run, kept)
     metrics = {
-        "test": score(truth, predicted, _resamples(run, len(truth), groups)),
+        "test": score(truth, predicted, resamples_of(run, len(truth), groups)),
         "split": None if groups is None else run.json("metrics.json")["split"],
         "data": {"name": name},
     }
@@ -94,7 +94,7 @@ def predict_table(run: Run, data: Path, ids: Sequence[str] = ()) -> tuple[pa.Tab
 
 def predict_pieces(run: Run, data: Path, room: Room, ids: Sequence[str] = ()) -> tuple[Iterator[pa.Table], list[str]]:
     """As `predict_table`, piece by piece: one at least, and all of one schema. room: where the table lies."""
-    table, _, notices = _opened(data, run, room)
+    table, _, notices = opened(data, run, room)
     inputs = Inputs.of(run, table, room)
     if short := table.num_rows - len(inputs.rows):
         notices.append(f"{short} rows have fewer than {run.schema.window - 1} rows before them and get no prediction")
@@ -111,8 +111,8 @@ def predict_pieces(run: Run, data: Path, room: Room, ids: Sequence[str] = ()) ->
     return itertools.starmap(piece, _predictions(run, inputs)), notices
 
 
-def _opened(data: Path, run: Run, room: Room) -> tuple[pa.Table, str, list[str]]:
-    """The table as `learn` would read it, its fingerprint, and what there is to say of it."""
+def opened(data: Path, run: Run, room: Room) -> tuple[pa.Table, str, list[str]]:
+    """The table at `data` as `learn` would read it, its fingerprint, and what there is to say of it."""
     categories = (f.column for f in run.schema.features if f.dtype == "category" and isinstance(f.value, str))
     dialect = replace(dialect_of(run.settings), as_text=tuple(dict.fromkeys(categories)), needs_flags=False)
     table, identity = read_into(room, data, dialect)
@@ -177,20 +177,22 @@ def _ignored(table: pa.Table, run: Run) -> list[str]:
     return [f"{len(extra)} columns the run does not know are ignored: {', '.join(extra[:5])}"] if extra else []
 
 
-def _resamples(run: Run, rows: int, groups: NDArray[np.int64] | None) -> Resamples:
+def resamples_of(run: Run, rows: int, groups: NDArray[np.int64] | None) -> Resamples:
+    """The bootstrap draws behind the run's own intervals. groups: (rows,) of rows drawn together, or None."""
     return Resamples(rows, run.settings.bootstrap, run.settings.seed, groups)
 
 
-def _test_groups(run: Run) -> NDArray[np.int64] | None:
-    rows = _test_rows(run)
+def groups_in(rows: pa.Table) -> NDArray[np.int64] | None:
+    """(rows,) the groups of rows of `rows_in`; None where the run kept no rows together."""
     return np.asarray(rows["group"].to_numpy(), np.int64) if "group" in rows.column_names else None
 
 
-def _test_rows(run: Run) -> pa.Table:
+def rows_in(run: Run, *parts: str) -> pa.Table:
+    """The rows of these parts of the run: row, part and, where rows were kept together, group. Raises RunError."""
     splits = run.table("splits.parquet")
     if not {"row", "part"} <= set(splits.column_names):
         raise damaged(run.path, "splits.parquet lacks its columns")
-    return splits.filter(pc.equal(splits["part"], "test"))
+    return splits.filter(pc.is_in(splits["part"], pa.array(parts)))
 
 
 def _agree(again: Any, stored: Any) -> bool:

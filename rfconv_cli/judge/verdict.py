@@ -24,7 +24,7 @@ def verdict(
     stability: `Stability.to_json`, with `uses_target`, and `null`, the same for a shuffled target; None: not measured.
     """
     low, high = against_random["interval"]
-    numbers = f"({_difference(against_random, regression)}; {_draws(draws)})"
+    numbers = f"({difference_in_words(against_random, regression=regression)}; {_draws(draws)})"
     if low <= 0:
         claim = "do worse than random fields" if high < 0 else "do not beat random fields"
         code, sentence = "no_evidence", f"Learned fields {claim}: no evidence of structure {numbers}."
@@ -58,9 +58,10 @@ def _objection(against_random: Numbers, stability: Numbers | None) -> str:
     return ""
 
 
-def _difference(against_random: Numbers, regression: bool) -> str:
+def difference_in_words(difference: Numbers, *, regression: bool) -> str:
+    """A difference of `metrics.difference` with its 95 % interval."""
     scale, unit, digits = (1.0, "R²", 3) if regression else (100.0, "points of accuracy", 1)
-    mean, low, high = (value * scale for value in (against_random["mean"], *against_random["interval"]))
+    mean, low, high = (value * scale for value in (difference["mean"], *difference["interval"]))
     return f"{mean:+.{digits}f} {unit}, 95 % interval {low:+.{digits}f} to {high:+.{digits}f}"
 
 

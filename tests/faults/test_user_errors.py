@@ -168,6 +168,14 @@ AT_RUN = [  # in a folder with a completed run and t.csv
     Case("grid that is none", nothing, ("export-fields", "--plot", "--shape", "big"), 2, ("--shape big",)),
     Case("grid without a plot", nothing, ("export-fields", "--shape", "1x7"), 2, ("--plot",)),
     Case("fields of another table", other_fields, (*LEARN, "--fields", "f.json"), 3, ("'temp_a'", "lacks")),
+    Case("no table to compare on", nothing, ("compare",), 3, ("'sensors.csv'", "rfconv compare PATH")),
+    Case("a changed table", csv(temp_a=1.0), ("compare", "t.csv"), 3, ("t.csv is not the table", "rfconv learn t.csv")),
+    Case("unknown method", nothing, ("compare", "--method", "rbf"), 2, ("'rbf'", "--method rbf-svm")),
+    Case("a method of another task", nothing, ("compare", "--method", "ridge"), 2, ("'ridge'", "logistic-regression")),
+    Case("test rows of none", nothing, ("compare", "t.csv", "--test-data", "t.csv"), 2, ("--test-data",)),
+    Case("no time at all", nothing, ("compare", "t.csv", "--time-limit", "-1"), 2, ("--time-limit",)),
+    Case("no method at a time", nothing, ("compare", "t.csv", "--jobs", "0"), 2, ("--jobs",)),
+    Case("a comparison into a file", text("", "f"), ("compare", "t.csv", "--out", "f"), 4, ("f cannot",)),
     Case("unknown centre", nothing, ("export-fields", "--plot", "--centre", "temp"), 2, ("temp", "nearest")),
     Case("a file where a folder should be", text("", "f"), ("export-fields", "--plot", "--out", "f"), 4, ("f cannot",)),
     Case("a model's format", nothing, ("export-model", "--format", "pmml"), 2, ("'pmml'", "onnx")),
@@ -177,6 +185,7 @@ AT_RUN = [  # in a folder with a completed run and t.csv
 NO_RUN = [
     Case("no run yet", nothing, ("evaluate",), 4, ("rfconv learn",)),
     Case("no runs to list", nothing, ("runs",), 4, ("rfconv learn",)),
+    Case("no run to compare", nothing, ("compare",), 4, ("rfconv learn",)),
     Case("no run to export", nothing, ("export-fields",), 4, ("rfconv learn",)),
     Case("no run whose model to export", nothing, ("export-model",), 4, ("rfconv learn",)),
 ]
