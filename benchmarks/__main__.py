@@ -77,6 +77,21 @@ def weather_jma(
         run_cases(cases, parsed(given or (), preset), cache, out, what)
 
 
+@app.command("weather")
+def weather_table(
+    data: Data,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="Random folds, some 20 minutes each.")] = 1,
+    given: Set = None,
+    preset: Preset = "default",
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+) -> None:
+    """Table 4.3 of the paper: Japanese weather to month, the usual methods tuned; and fields on the map of Japan."""
+    from benchmarks import paper, weather
+
+    paper.weather(weather.jma(data, cache, weeks=False, folds=folds), data, parsed(given or (), preset), cache, out)
+
+
 @app.command()
 def landsat(
     data: Data,

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.learning import Line
+from benchmarks.learning import Case, Line, latest_run, learn_line
+from benchmarks.record import emit
+from benchmarks.tables import data_file
 from rfconv_cli.export.centres import centre_views
 from rfconv_cli.export.map import field_map
 from rfconv_cli.export.plots import save_figure
 from rfconv_cli.files import write_bytes
+from rfconv_cli.jobs.compare import Asked, compare
 from rfconv_cli.jobs.pictures import fields_of, groups_of, on_grid
 from rfconv_cli.jobs.places import read_places
 from rfconv_cli.run import Run
@@ -16,6 +19,7 @@ from rfconv_cli.run import Run
 SIDE = 28
 CENTRES = ((15, 15), (13, 25), (25, 25))  # (row, column) in figure 4.1
 STATIONS = ("sapporo", "matsumoto", "naha")  # one of Hokkaido, of Honshu, and Naha
+STATIONS_FILE = "jma_daily_stations.csv"
 # accuracy as printed, in percent
 MNIST = {"learned fields": 97.37, "CNN": 97.47, "linear layers": 96.21}
 SHUFFLED_MNIST = {"learned fields": 97.49, "CNN": 95.89, "linear layers": 96.27}
@@ -28,6 +32,16 @@ WEATHER = {
     "random forest": 71.19,
     "k-NN": 58.54,
     "logistic regression": 65.36,
+}
+# our methods' keys → the paper's rows
+_THEIRS = {
+    "linear_layers": "linear layers",
+    "linear_SVM": "linear SVM",
+    "RBF_SVM": "RBF SVM",
+    "decision_tree": "decision tree",
+    "random_forest": "random forest",
+    "k-NN": "k-NN",
+    "logistic_regression": "logistic regression",
 }
 
 
@@ -44,6 +58,34 @@ def of_lines(lines: Iterable[Line]) -> dict[str, float]:
     names = {"learned": "learned fields", "mlp": "linear layers", "random_fields": "random fields"}
     names["correlation_fields"] = "correlation fields"
     return {text: sum(line[key] for line in kept) / len(kept) for key, text in names.items() if kept and key in kept[0]}
+
+
+def weather(
+    cases: Iterable[Case],
+    data: Path,
+    given: Mapping[str, Any],
+    cache: Path,
+    out: Path | None,
+    methods: Sequence[str] = (),
+) -> None:
+    """Learn on each fold, tune the usual methods on its rows, print table 4.3; draw the last fields on the map.
+
+    methods: their names; none: all.
+    """
+    lines, others = [], []
+    for case in cases:
+        lines.append(learn_line(case, given, cache, out))
+        run = latest_run(cache)
+        asked = Asked(tuple(methods), None, None, 20_000, None, False)
+        document = compare(run, case.table, None, asked, lambda _: None, lambda *_: None)
+        done = {
+            one["label"]: one["accuracy"] for one in document["methods"] if one["status"] == "done" and not one["own"]
+        }
+        others.append(emit(out, "weather-jma-compare", fold=case.fold, **{_key(name): done[name] for name in done}))
+        draw_map(run, data_file(data, STATIONS_FILE), cache / "map-of-japan")
+    names = [key for key in others[0] if key not in ("benchmark", "fold", "date", "machine")]
+    tuned = {_THEIRS.get(name, name): sum(line[name] for line in others) / len(others) for name in names}
+    print(table("Table 4.3: Japanese weather, month", WEATHER, of_lines(lines) | tuned))
 
 
 def draw_grid(run: Run, pixel_of: Sequence[int], stem: Path) -> list[Path]:
@@ -70,6 +112,11 @@ def draw_map(run: Run, stations: Path, stem: Path) -> list[Path]:
         if any(word in name for name in fields.names)
     ]
     return save_figure(field_map(fields, places, wanted, groups=groups_of(document)), stem, write_bytes)
+
+
+def _key(label: str) -> str:
+    """A method's label as a key of a line, its spaces as underscores."""
+    return label.replace(" ", "_")
 
 
 def _percent(value: Any) -> str:

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from benchmarks import mnist, paper
 from benchmarks.learning import Case, latest_run, learn_line
 from benchmarks.tables import PART
+
+STATIONS = ["hokkaido-sapporo", "nagano-matsumoto", "okinawa-naha"]
 
 
 def test_a_table_has_the_papers_rows_in_their_order_then_ours():
@@ -63,21 +66,32 @@ def test_the_figure_shows_the_pixel_that_a_shuffled_column_stands_for(images, tm
     assert f"p{column:03d}" in names
 
 
-def test_the_map_shows_a_station_of_each_part_of_the_country(tmp_path):
+@pytest.fixture(scope="module")
+def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weather of three stations and their coordinates, in the form of the Japanese data."""
+    folder = tmp_path_factory.mktemp("country")
     rng = np.random.default_rng(0)
-    import pandas as pd
+    names = [f"{station}__{what}" for station in STATIONS for what in ("avg_temperature", "hours_sunlight")]
+    frame = pd.DataFrame(rng.normal(size=(150, 6)), columns=names)
+    frame["month"] = np.where(frame.iloc[:, 0] + frame.iloc[:, 2] > 0, 7, 1)
+    frame.to_csv(folder / "weather.csv", index=False)
+    places = {"station": STATIONS, "latitude": [43.1, 36.2, 26.2], "longitude": [141.3, 138.0, 127.7]}
+    pd.DataFrame(places).to_csv(folder / paper.STATIONS_FILE, index=False)
+    return folder
 
-    stations = ["hokkaido-sapporo", "nagano-matsumoto", "okinawa-naha"]
-    names = [f"{station}__{what}" for station in stations for what in ("avg_temperature", "hours_sunlight")]
-    frame = pd.DataFrame(rng.normal(size=(120, 6)), columns=names).assign(month=np.arange(120) % 2 + 1)
-    frame.to_csv(tmp_path / "weather.csv", index=False)
-    coordinates = pd.DataFrame(
-        {"station": stations, "latitude": [43.1, 36.2, 26.2], "longitude": [141.3, 138.0, 127.7]}
-    )
-    coordinates.to_csv(tmp_path / "stations.csv", index=False)
-    usual = {"kernel_size": 3, "channels": 2, "hidden": 0, "epochs": 1, "source": "correlation", "stability": 0}
-    case = Case("weather-jma-random", tmp_path / "weather.csv", "month", "random", 0, {"split_by": "none"}, usual)
-    learn_line(case, {"random_draws": 1, "bootstrap": 100, "threads": 1, "task": "classification"}, tmp_path, None)
-    _, svg = paper.draw_map(latest_run(tmp_path), tmp_path / "stations.csv", tmp_path / "map")
-    text = svg.read_text(encoding="utf-8")
-    assert all(f"{station}__avg_temperature" in text for station in stations)
+
+def test_the_weather_prints_the_papers_table_and_draws_the_map(country, tmp_path, capsys):
+    usual = {"kernel_size": 3, "channels": 2, "hidden": 0, "epochs": 2, "source": "correlation", "stability": 0}
+    fixed = {"split_by": "none"}
+    case = Case("weather-jma-random", country / "weather.csv", "month", "random", 0, fixed, usual, fold=0)
+    given = {"random_draws": 1, "bootstrap": 100, "threads": 1, "task": "classification"}
+    out = tmp_path / "out.jsonl"
+    paper.weather([case], country, given, tmp_path, out, ("k-nn", "decision-tree"))
+    learned, compared = (json.loads(line) for line in out.read_text().splitlines())
+    printed = capsys.readouterr().out
+    assert f"| learned fields | 80.08 | {100 * learned['learned']:.2f} |" in printed
+    assert f"| decision tree | 61.61 | {100 * compared['decision_tree']:.2f} |" in printed
+    assert f"| k-NN | 58.54 | {100 * compared['k-NN']:.2f} |" in printed
+    assert "| RBF SVM | 75.86 | — |" in printed
+    drawn = (tmp_path / "map-of-japan.svg").read_text(encoding="utf-8")
+    assert all(f"{station}__avg_temperature" in drawn for station in STATIONS)
