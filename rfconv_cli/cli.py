@@ -289,17 +289,22 @@ def compare(
     data: OwnData = None,
     run: RunOption = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="Fit this method, such as random-forest; may be repeated. [all]")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Fit this method, such as random-forest; may be repeated. [all]"),
     ] = None,
     test_data: Annotated[
         Path | None,
         typer.Option("--test-data", metavar="TABLE", help="The run's table of test rows, where it had one."),
     ] = None,
-    rows: Annotated[int, typer.Option(min=100, help="Learn from so many rows, drawn where there are more.")] = 20_000,
+    rows: Annotated[
+        int, typer.Option(min=100, metavar="N", help="Learn from so many rows, drawn where there are more.")
+    ] = 20_000,
     time_limit: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="End methods that are not done by then.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Methods fitted at a time; unset: one for each core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Methods fitted at a time; unset: one for each core.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write into. [rfconv-compare/RUN with --plot]")
     ] = None,

@@ -1,5 +1,6 @@
 """The rows that a run learned from, once more: its own encoding and parts, from its table."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def _located(run: Run, role: str, given: Path | None, notice: Notice) -> Path:
         return given
     name = str(run.document[role]["name"])
     for folder in _near(run):
-        if name not in ("", "..") and name == Path(name).name and (folder / name).exists():
+        if name not in ("", "..") and name == Path(name).name and _is_there(folder / name):
             notice(f"table {folder / name}")
             return folder / name
     flag = "" if role == "table" else "DATA --test-data "
@@ -107,7 +108,15 @@ def _near(run: Run) -> Iterator[Path]:
     """The current folder and the one that the runs lie in, each with the folders in it."""
     for folder in (Path(), run.path.parent.parent):
         yield folder
-        yield from sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        with contextlib.suppress(OSError):  # a folder that may not be listed
+            yield from sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that may not be entered
+        return False
 
 
 def _own(path: Path, run: Run, role: str, room: Room, notice: Notice) -> pa.Table:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 DONE, FAILED, TIME_LIMIT = "done", "failed", "time limit"
 _LOOK_EVERY = 0.02  # seconds between looks at the memory
+_LONGEST_WAIT = 3600.0  # seconds; the system takes no number however large
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,13 @@ class _Running:
 def run_apart(
     tasks: Mapping[str, Task], processes: int, deadline: float | None, progress: Callable[[float], None]
 ) -> dict[str, Outcome]:
-    """What became of each task, in the order of `tasks`. The costliest begin first.
+    """What became of each task, in the order of `tasks`.
 
     processes: how many at once, each with one thread; deadline: as `time.monotonic` counts, after which no task runs.
+    The costliest begin first, so that none is left alone at the end; before a deadline the cheapest, so that most end.
     `progress` is told the share done, weighed by cost. However this ends, no process is left.
     """
-    waiting = sorted(tasks, key=lambda name: tasks[name].cost)  # the last is taken first
+    waiting = sorted(tasks, key=lambda name: tasks[name].cost, reverse=deadline is not None)  # the last begins first
     running: dict[Any, _Running] = {}  # by the connection to each
     outcomes: dict[str, Outcome] = {}
     try:
@@ -69,7 +71,7 @@ def run_apart(
                 name = waiting.pop()
                 connection, process = _started(tasks[name])
                 running[connection] = _Running(name, process)
-            left = None if deadline is None else max(0.0, deadline - monotonic())
+            left = None if deadline is None else min(max(0.0, deadline - monotonic()), _LONGEST_WAIT)
             for connection in wait(list(running), left):
                 if (outcome := _heard(connection, running[connection])) is not None:
                     outcomes[running[connection].name] = outcome

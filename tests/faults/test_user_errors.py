@@ -174,6 +174,7 @@ AT_RUN = [  # in a folder with a completed run and t.csv
     Case("a method of another task", nothing, ("compare", "--method", "ridge"), 2, ("'ridge'", "logistic-regression")),
     Case("test rows of none", nothing, ("compare", "t.csv", "--test-data", "t.csv"), 2, ("--test-data",)),
     Case("no time at all", nothing, ("compare", "t.csv", "--time-limit", "-1"), 2, ("--time-limit",)),
+    Case("a time that is none", nothing, ("compare", "t.csv", "--time-limit", "nan"), 2, ("--time-limit",)),
     Case("no method at a time", nothing, ("compare", "t.csv", "--jobs", "0"), 2, ("--jobs",)),
     Case("a comparison into a file", text("", "f"), ("compare", "t.csv", "--out", "f"), 4, ("f cannot",)),
     Case("unknown centre", nothing, ("export-fields", "--plot", "--centre", "temp"), 2, ("temp", "nearest")),

@@ -76,7 +76,7 @@ def test_a_task_that_fails_or_dies_says_why_and_the_others_go_on(work, reason):
 
 
 def test_at_the_deadline_what_runs_is_ended_and_what_waits_never_begins():
-    tasks = {"runs": Task(sleep, (), 2), "waits": Task(double, (1,), 1)}
+    tasks = {"runs": Task(sleep, (), 1), "waits": Task(double, (1,), 2)}
     found = run_apart(tasks, 1, time.monotonic() + 1.5, ignored)
     assert [one.status for one in found.values()] == [TIME_LIMIT, TIME_LIMIT]
     assert children() == []
@@ -87,12 +87,24 @@ def test_what_is_done_before_the_deadline_counts(monkeypatch):
     monkeypatch.setattr(apart, "monotonic", lambda: now[0])
 
     def pass_the_deadline_when_the_slow_one_runs(share: float) -> None:
-        now[0] = 700.0 if share > 2 / 3 + 0.01 else 0.0
+        now[0] = 700.0 if share > 1 / 3 + 0.01 else 0.0
 
-    tasks = {"quick": Task(double, (3,), 2), "slow": Task(sleep, (), 1)}
+    tasks = {"slow": Task(sleep, (), 2), "quick": Task(double, (3,), 1)}
     found = run_apart(tasks, 1, 600.0, pass_the_deadline_when_the_slow_one_runs)
     assert (found["quick"].result, found["slow"].status) == (6, TIME_LIMIT)
     assert children() == []
+
+
+@pytest.mark.parametrize(("deadline", "order"), [(None, "cab"), (1e9, "bac")])
+def test_the_costliest_begin_first_but_before_a_deadline_the_cheapest(monkeypatch, deadline, order):
+    began: list[str] = []
+    real = apart._started
+    monkeypatch.setattr(apart, "_started", lambda task: (began.append(task.arguments[0]), real(task))[1])
+    monkeypatch.setattr(apart, "monotonic", lambda: 0.0)
+    run_apart(
+        {name: Task(double, (name,), cost) for name, cost in (("a", 2), ("b", 1), ("c", 3))}, 1, deadline, ignored
+    )
+    assert "".join(began) == order
 
 
 def test_an_interrupt_leaves_no_process():
