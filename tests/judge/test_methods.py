@@ -48,7 +48,7 @@ def test_every_method_fits_with_the_first_of_its_settings(classes):
 
 @every
 def test_one_seed_gives_one_model(classes):
-    for method in chosen_methods((), 5, classes=classes):
+    for method in (one for one in chosen_methods((), 5, classes=classes) if not one.absent()):
         estimators = [method.model(method.points()[0], 7, "column")[-1] for _ in range(2)]
         seeds = [one.get_params().get("random_state", 7) for one in estimators]
         assert seeds == [7, 7], method.name
