@@ -21,7 +21,7 @@ _PANELS = 6
 _ARC = GROUP_COLOURS[0]
 _SIDE = 3.8  # inches of a panel
 _LEAST_SEEN = 0.08  # of the whole map's larger side, or a field of one town would be a map of its streets
-_ALL_SEEN = 0.7  # a view of more than this is that of the whole map
+_ALL_SEEN = 0.5  # a view of more than this is that of the whole map
 
 Box = tuple[float, float, float, float]  # west, south, east, north
 Floats = NDArray[np.float64]
@@ -118,6 +118,7 @@ def _draw(axes: Axes, here: Place, members: Mapping[Place, Sequence[float]], eve
     axes.scatter(dots[:, 0], dots[:, 1], s=22, color=_ARC, linewidths=0, zorder=4)
     axes.scatter(here.longitude, here.latitude, s=42, marker="D", color=CENTRE_COLOUR, linewidths=0, zorder=5)
     _show(axes, view, stretch)
+    axes.locator_params(nbins=4)
     axes.tick_params(labelsize=7, length=2)
     axes.grid(color=RULE, linewidth=0.4, alpha=0.4)
     axes.set_axisbelow(True)
