@@ -224,7 +224,7 @@ def export_fields(
     if out is None and len(forms) == 1 and not wish.any:
         screen.put(written_as(stored_document(found), forms[0], csv_safe=csv_safe), None)
         return
-    folder = out or Path("rfconv-fields") / (found.path.name or found.id)
+    folder = out or Path("rfconv-fields") / found.path.resolve().name
     paths, notices = export_files(found, folder, wish, forms, csv_safe=csv_safe)
     screen.notices(notices)
     screen.lines(str(path) for path in paths)
@@ -253,7 +253,7 @@ def export_model(
 
     screen = Screen(quiet=quiet)
     found = _find(run, screen)
-    folder = out or Path("rfconv-model") / (found.path.name or found.id)
+    folder = out or Path("rfconv-model") / found.path.resolve().name
     document, paths = job.export_model(found, folder, form)
     screen.notice(job.said_of_check(document))
     if json:
@@ -279,7 +279,7 @@ def report(
 
     screen = Screen(quiet=quiet)
     found = _find(run, screen)
-    path = out or Path(f"rfconv-report-{found.path.name or found.id}.html")
+    path = out or Path(f"rfconv-report-{found.path.resolve().name}.html")
     screen.put(job(found).encode(), path)
     screen.lines([str(path)])
 
