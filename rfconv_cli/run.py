@@ -1,13 +1,8 @@
-"""The run folder: written once as a whole, found, and loaded again. JSON, Parquet and safetensors, never pickle."""
+"""The run folder, found and loaded again: JSON, Parquet and safetensors, never pickle."""
 
-import contextlib
 import hashlib
 import io
-import itertools
 import json
-import os
-import re
-import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +12,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rfconv_cli.config import Settings, from_values, stored_settings, to_toml
+from rfconv_cli.config import Settings, from_values, stored_settings
 from rfconv_cli.errors import RunError, UsageError
-from rfconv_cli.files import cannot_write, to_json, write_bytes, write_json
+from rfconv_cli.files import to_json
 from rfconv_cli.table.schema import Schema
 
 RUN_FORMAT = "rfconv.run"
 FORMAT_VERSION = 1
 RUNS_FOLDER = "rfconv-runs"
 LATEST = "LATEST"
-_CHECKSUM = "sha256"  # key of run.json
+CHECKSUM = "sha256"  # key of run.json
 
 
 @dataclass(frozen=True)
@@ -73,107 +68,11 @@ class Run:
         return data
 
 
-class RunWriter:
-    """Collects a run's files in a hidden folder beside its final place; `complete` makes them a run.
-
-    The run is called `name`, or `name`-2 and so on where there is one already.
-
-    Used as a context manager: leaving it without `complete` removes everything that was written.
-    """
-
-    def __init__(self, runs: Path, name: str) -> None:
-        self.runs = runs
-        self.name = _free_name(runs, name)
-        self.folder = runs / f".{self.name}.part-{os.getpid()}"
-        self.checksums: dict[str, str] = {}
-        self.made: list[Path] = []
-
-    def __enter__(self) -> "RunWriter":
-        try:
-            self.made = [parent for parent in (self.runs, *self.runs.parents) if not parent.exists()]
-            self.folder.mkdir(parents=True)
-        except OSError as error:
-            self._remove()
-            raise cannot_write(self.runs, error) from None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.folder.exists():
-            self._remove()
-
-    def _remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # a folder that others write to by now is not empty, and stays
-            for parent in self.made:
-                parent.rmdir()
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write one file of the run; `name` may contain one folder."""
-        path = self.folder / name
-        try:
-            path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise cannot_write(path.parent, error) from None
-        write_bytes(path, data)
-        self.checksums[name] = hashlib.sha256(data).hexdigest()
-
-    def write_json(self, name: str, document: Any) -> None:
-        """Write one JSON file of the run."""
-        self.write(name, to_json(document).encode())
-
-    def write_table(self, name: str, table: pa.Table) -> None:
-        """Write one Parquet file of the run."""
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
-        self.write(name, sink.getvalue())
-
-    def write_settings(self, settings: Settings) -> None:
-        """Write the resolved settings as config.toml."""
-        self.write("config.toml", to_toml(settings))
-
-    def complete(self, document: Mapping[str, Any]) -> Path:
-        """Write run.json with the checksums, give the folder its name, move LATEST. Returns the run's path."""
-        whole = {**_header(), "id": self.name, **document, "files": self.checksums}
-        write_json(self.folder / "run.json", {**whole, _CHECKSUM: _checksum(whole)})
-        path = self.runs / self.name
-        try:
-            self.folder.rename(path)
-        except OSError as error:
-            raise cannot_write(path, error) from None
-        try:
-            write_bytes(self.runs / LATEST, f"{path.name}\n".encode())
-        except BaseException:
-            path.rename(self.folder)  # back to what is removed: a command that failed leaves no run
-            raise
-        return path
-
-
-def _free_name(runs: Path, name: str) -> str:
-    """`name`, with a number where a run, or a half-written one, has it: two runs of one second and target."""
-    try:
-        taken = {entry.name.removeprefix(".").partition(".part-")[0] for entry in runs.iterdir()}
-    except OSError:
-        return name
-    numbered = (f"{name}-{number}" for number in itertools.count(2))
-    return name if name not in taken else next(other for other in numbered if other not in taken)
-
-
-def _header() -> dict[str, Any]:
-    return {"format": RUN_FORMAT, "format_version": FORMAT_VERSION}
-
-
-def _checksum(document: Any) -> str:
+def checksum_of(document: Any) -> str:
     """sha256 of run.json without its own checksum, whatever its order and white space."""
     whole = json.loads(to_json(document))
-    rest = {key: value for key, value in whole.items() if key != _CHECKSUM} if isinstance(whole, dict) else whole
+    rest = {key: value for key, value in whole.items() if key != CHECKSUM} if isinstance(whole, dict) else whole
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def run_name(created: str, target: str) -> str:
-    """`<UTC time>-<target>`, safe as a folder name. created: ISO time, e.g. 2026-01-31T12:00:00Z."""
-    stamp = re.sub(r"[-:]", "", created)
-    safe = re.sub(r"[^\w.-]+", "_", target)[:40].strip(".")
-    return f"{stamp}-{safe or 'run'}"
 
 
 def find_run(given: str | None, environ: Mapping[str, str], here: Path) -> Path:
@@ -212,7 +111,7 @@ def open_run(path: Path) -> Run:
     """Load a run's small parts. Raises RunError when it is foreign, damaged, or of a newer format."""
     try:
         document = json.loads(_read(path, "run.json"))
-        checksum = _checksum(document)
+        checksum = checksum_of(document)
     except (ValueError, RecursionError):
         raise damaged(path, "run.json is not JSON") from None
     if not isinstance(document, dict) or document.get("format") != RUN_FORMAT:
@@ -225,7 +124,7 @@ def open_run(path: Path) -> Run:
         )
     if not isinstance(document.get("files"), dict) or not isinstance(document.get("id"), str):
         raise damaged(path, "run.json lacks its list of files")
-    if document.get(_CHECKSUM) != checksum:
+    if document.get(CHECKSUM) != checksum:
         raise damaged(path, "run.json is not as this run was completed")
     shell = Run(path, document, from_values({}), None)  # type: ignore[arg-type]
     try:

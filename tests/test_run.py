@@ -23,7 +23,8 @@ from rfconv_cli.errors import RunError
 from rfconv_cli.jobs.apply import evaluate_stored, evaluate_table, predict_table
 from rfconv_cli.jobs.fields import stored_document
 from rfconv_cli.jobs.learn import learn
-from rfconv_cli.run import RunWriter, find_run, list_runs, open_run, run_name
+from rfconv_cli.run import find_run, list_runs, open_run
+from rfconv_cli.run_writer import RunWriter, run_name
 from rfconv_cli.table.frozen import Feature, Schema, Target
 from rfconv_cli.weights import load_model
 

@@ -17,7 +17,7 @@ from rfconv_cli.jobs.memory import peak_memory, room_for
 from rfconv_cli.jobs.prepare import Notice, prepare
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import save
-from rfconv_cli.run import RunWriter, run_name
+from rfconv_cli.run_writer import RunWriter, run_name
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.kinds import is_plain_text
 from rfconv_cli.table.large import read_into

@@ -15,7 +15,7 @@ from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.jobs.prepared import Prepared
 from rfconv_cli.jobs.result import predictions_table
 from rfconv_cli.network.fitted import FittedModel
-from rfconv_cli.run import RunWriter
+from rfconv_cli.run_writer import RunWriter
 from rfconv_cli.table.schema import Schema
 from rfconv_cli.weights import encoding_document, network_bytes
 
