@@ -62,13 +62,21 @@ def _common(
 @app.command(cls=SectionedCommand)
 @with_settings()
 def learn(
-    data: DataArg,
-    target: TargetOption,
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="DATA", help="Table to read: CSV, TSV, Parquet or Arrow; - is standard input."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="The column to predict.", autocompletion=complete.columns)
+    ] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder that the run is put into.")] = Path("rfconv-runs"),
     fields: Annotated[
         Path | None, typer.Option("--fields", help="Train with the fields in this fields.json; nothing is searched.")
     ] = None,
     test_data: TestOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest learn that ended before its time; takes no DATA.")
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     *,
@@ -84,9 +92,17 @@ def learn(
     from rfconv_cli.resolve import resolve
 
     screen = Screen(quiet=quiet)
-    settings = resolve(flags)
+    asked = [name for name, value in {"DATA": data, "--target": target}.items() if value is None]
+    if resume:
+        _require_nothing({"DATA": data, "--target": target, "--fields": fields, "--test-data": test_data, **flags})
+    elif asked:
+        raise UsageError(f"missing {' and '.join(asked)}", hint="rfconv learn DATA --target COLUMN", code="usage")
+    settings = None if resume else resolve(flags)
     with screen.progress() as progress:
-        result = job.learn(data, target, settings, runs, screen.notice, progress, given=fields, test_data=test_data)
+        if settings is None or data is None or target is None:
+            result = job.resume(runs, screen.notice, progress)
+        else:
+            result = job.learn(data, target, settings, runs, screen.notice, progress, given=fields, test_data=test_data)
     if not json:
         screen.contest(result["contest"])
     screen.result(result, as_json=json)
@@ -363,6 +379,18 @@ def config_show(json: JsonOption = False, *, flags: dict[str, Any]) -> None:
     from rfconv_cli.resolve import resolve
 
     Screen(quiet=False).settings(resolve(flags), as_json=json)
+
+
+def _require_nothing(given: Mapping[str, Any]) -> None:
+    """Raises UsageError where something is said beside --resume, which takes all as it was."""
+    said = [name for name, value in given.items() if value is not None]
+    said = [name if name == "DATA" else f"--{name.removeprefix('--').replace('_', '-')}" for name in said]
+    if said:
+        raise UsageError(
+            f"--resume goes on with DATA and settings as they were, and takes no {', '.join(said)}",
+            hint="rfconv learn --resume, with --runs where the runs lie elsewhere",
+            code="usage",
+        )
 
 
 def _version(given: bool) -> None:

@@ -3,7 +3,7 @@
 Knows the loss only as a function of (weights, logits, batch); which network stands behind it is not known here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields import bilevel
 from rfconv_cli.fields.bilevel import Batch, Gradients, Loss, Params
+from rfconv_cli.fields.draft import NO_DRAFT, Draft, State, restore, state_of
 
 _LOGITS_LR, _FACTORS_LR = 0.05, 0.005
 _STEPS, _PASSES, _DENSE_COLUMNS = 2000, 100, 300
@@ -88,37 +89,91 @@ def search(
     generator: torch.Generator,
     progress: Progress,
     begin_step: BeginStep = lambda step: None,
+    *,
+    draft: Draft = NO_DRAFT,
+    others: Sequence[torch.Generator] = (),
 ) -> Searched:
     """Descend W and R together; both updates of a step use the same training batch, R and W.
 
     One-level search uses all of `train`; bilevel search halves it, so that R's batches are independent of W's (DARTS).
     `weights` and `logits` are changed in place by their optimisers (Adam without L2). `begin_step` is told each step,
-    from 0, before it is taken, so that all losses of one step see one temperature and one draw of noise. Raises
-    TrainingError when the loss or R is no longer finite, or when there are too few rows to halve.
+    from 0, before it is taken, so that all losses of one step see one temperature and one draw of noise; others: the
+    generators that it draws from. Goes on from `draft`, to the same end. Raises TrainingError when the loss or R is no
+    longer finite, or when there are too few rows to halve.
     """
     step = gradient_step(settings)
-    lower, upper = _halves(train, generator) if settings.level != "one-level" else (train, train)
-    rows_in_step, steps = min(settings.search_batch, len(lower)), settings.search_steps or _STEPS
-    weight_optimiser = torch.optim.Adam(weights.values(), lr=settings.lr)
-    logits_optimiser = torch.optim.Adam(logits.values(), lr=logits_rate(settings))
-    schedule = one_cycle(weight_optimiser, settings.lr, steps)
-    lower_batches = batches(lower, rows_in_step, generator)
-    upper_batches = lower_batches if upper is lower else batches(upper, rows_in_step, generator)
-    losses = []
-    for done in range(steps):
+    descent = _Descent(weights, logits, train, settings, generator, others)
+    begun = draft.last()
+    losses = [] if begun is None else descent.restored(begun)
+    for done in range(descent.schedule.last_epoch, descent.steps):
         begin_step(done)
-        train_batch = next(lower_batches)
-        held_out = train_batch if upper is lower else next(upper_batches)
-        value, down, up = step(loss, weights, logits, train_batch, held_out)
-        _descend(weight_optimiser, weights, down)
-        _descend(logits_optimiser, logits, up)
-        schedule.step()
-        if done % max(1, steps // 10) == 0:
+        value, down, up = step(loss, weights, logits, *descent.next_batches())
+        descent.take(down, up)
+        if done % max(1, descent.steps // 10) == 0:
             _check_finite(value)
             losses.append(float(value))
-        progress("search", (done + 1) / steps)
-    _check_finite(value, *logits.values())
+        draft.keep(partial(descent.state, losses))
+        progress("search", (done + 1) / descent.steps)
+        if done == descent.steps - 1:
+            _check_finite(value)
+    _check_finite(*logits.values())
     return Searched({name: r.detach() for name, r in logits.items()}, tuple(losses))
+
+
+class _Descent:
+    """Parameters on their way down: their optimisers, the schedule, the batches, and every generator."""
+
+    def __init__(
+        self,
+        weights: Params,
+        logits: Params,
+        train: Rows,
+        settings: Settings,
+        generator: torch.Generator,
+        others: Sequence[torch.Generator],
+    ) -> None:
+        lower, upper = _halves(train, generator) if settings.level != "one-level" else (train, train)
+        size = min(settings.search_batch, len(lower))
+        self.steps = settings.search_steps or _STEPS
+        self.params = {**weights, **logits}
+        self.weights, self.logits = weights, logits
+        self.optimisers = (
+            torch.optim.Adam(weights.values(), lr=settings.lr),
+            torch.optim.Adam(logits.values(), lr=logits_rate(settings)),
+        )
+        self.schedule = one_cycle(self.optimisers[0], settings.lr, self.steps)
+        self.batches = [Batches(rows, size, generator) for rows in ((lower,) if upper is lower else (lower, upper))]
+        self.generators = (generator, *others)
+
+    def next_batches(self) -> tuple[Batch, Batch]:
+        """A batch for W and one for R; in a one-level search the same."""
+        drawn = [next(each) for each in self.batches]
+        return drawn[0], drawn[-1]
+
+    def take(self, down: Params, up: Params) -> None:
+        """One step of W and of R along their gradients."""
+        _descend(self.optimisers[0], self.weights, down)
+        _descend(self.optimisers[1], self.logits, up)
+        self.schedule.step()
+
+    def state(self, losses: list[float]) -> State:
+        """All that the steps to come depend on."""
+        return {
+            "params": {name: param.detach() for name, param in self.params.items()},
+            "batches": [each.state() for each in self.batches],
+            "losses": losses,
+            **state_of(self.optimisers, self.schedule, self.generators),
+        }
+
+    @torch.no_grad()
+    def restored(self, state: State) -> list[float]:
+        """Bring all to a state that was kept; its losses."""
+        for name, param in self.params.items():
+            param.copy_(state["params"][name])
+        for each, was in zip(self.batches, state["batches"], strict=True):
+            each.restore(was)
+        restore(state, self.optimisers, self.schedule, self.generators)
+        return list(state["losses"])
 
 
 def resolved(settings: Settings, rows: int, columns: int) -> Settings:
@@ -159,14 +214,29 @@ def one_cycle(optimiser: torch.optim.Optimizer, lr: float, steps: int) -> torch.
     return torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=rise)
 
 
-def batches(rows: Rows, size: int, generator: torch.Generator) -> Iterator[Batch]:
+class Batches(Iterator[Batch]):
     """Endless shuffled batches of exactly `size` rows (the rest of a pass is left out). size: 1 to len(rows)."""
-    if not 0 < size <= len(rows):
-        raise ValueError(f"batches of {size} rows cannot be drawn from {len(rows)}")
-    while True:
-        for index in rows.shuffled(generator).split(size):
-            if len(index) == size:
-                yield rows.take(index).parts
+
+    def __init__(self, rows: Rows, size: int, generator: torch.Generator) -> None:
+        if not 0 < size <= len(rows):
+            raise ValueError(f"batches of {size} rows cannot be drawn from {len(rows)}")
+        self.rows, self.size, self.generator = rows, size, generator
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.place = 0
+
+    def __next__(self) -> Batch:
+        if self.place + self.size > len(self.order):
+            self.order, self.place = self.rows.shuffled(self.generator), 0
+        start, self.place = self.place, self.place + self.size
+        return self.rows.take(self.order[start : self.place]).parts
+
+    def state(self) -> State:
+        """The order of this pass, and how far it has come."""
+        return {"order": self.order, "place": self.place}
+
+    def restore(self, state: State) -> None:
+        """Go on in a pass that was kept."""
+        self.order, self.place = state["order"].to(self.rows.x.device), int(state["place"])
 
 
 def _halves(rows: Rows, generator: torch.Generator) -> tuple[Rows, Rows]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,11 @@ class ReceptiveFields:
             own = getattr(self, name).copy()
             own.setflags(write=False)
             object.__setattr__(self, name, own)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All but the names, by the names of the arguments."""
+        return {name: getattr(self, name) for name in _ARRAYS}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ReceptiveFields):

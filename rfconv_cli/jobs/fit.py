@@ -26,6 +26,7 @@ from rfconv_cli.network.cost import estimate_line, measured_speed, stage_costs
 from rfconv_cli.network.device import CPU, device_for, name_of, prepare
 from rfconv_cli.network.fitted import Encoding, FittedModel, decode_outputs, row_weights
 from rfconv_cli.network.learn import Problem, entropy, fit_settings
+from rfconv_cli.network.memo import NO_MEMO, Memo
 from rfconv_cli.network.model import count_parameters
 from rfconv_cli.network.train import Trained, predict
 from rfconv_cli.table.room import Room
@@ -36,11 +37,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Course:
-    """The course of one `learn`: who is told of it, and the seconds of its stages in the order they were first seen."""
+    """The course of one `learn`: who is told of it, the seconds of its stages in the order they were first seen, and
+    what was found out so far.
+    """
 
     notice: Notice
     progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    memo: Memo = NO_MEMO
 
     def measure(self, stage: str, work: Callable[[], T]) -> T:
         """Run `work`, add its wall time to `stage`, return its result."""
@@ -62,7 +66,7 @@ def fit_and_judge(
         course.notice(f"networks are trained on {name_of(device)}; --device cpu takes the processor")
     train = prepared.is_in("train")
     encoding = Encoding.fit(prepared.schema.names, prepared.x, prepared.y, settings, train)
-    problem = _problem(prepared, encoding, settings, room)
+    problem = replace(_problem(prepared, encoding, settings, room), memo=course.memo)
     found = Found(given, GIVEN, ()) if given is not None else _find(problem, settings, room, course)
     trained, controls = course.measure(
         "train", lambda: train_with_controls(problem, found.fields, settings, course.progress, found.trained)

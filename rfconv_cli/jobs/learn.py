@@ -1,6 +1,5 @@
 """`learn`: from a table to a completed run."""
 
-import datetime as dt
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress
+from rfconv_cli.jobs.begun import Begun, again, kept, newest, now, require_same, waiting
 from rfconv_cli.jobs.fit import Course, fit_and_judge
 from rfconv_cli.jobs.given import read_given, settings_for
 from rfconv_cli.jobs.memory import peak_memory, room_for
@@ -43,38 +43,75 @@ def learn(
     given: a fields.json whose fields are trained on as they are; nothing is searched. test_data: a table whose rows are
     the test part.
     Returns the result document (`rfconv.result`). `notice` is told, a line at a time, what was done to the table.
-    Raises RfconvError; then nothing is left in `runs`.
+    Raises RfconvError; then no run is left in `runs`. Where it ends before its time, `resume` goes on.
     """
-    course = Course(notice, progress)
-    room = room_for([data, *([] if test_data is None else [test_data])], settings, runs, notice)
-    table, identity = course.measure("read", lambda: read_into(room, data, dialect_of(settings)))
-    test, test_identity = (None, None) if test_data is None else _read_like(test_data, table, settings, room)
-    prepared = course.measure("prepare", lambda: prepare(table, target, settings, notice, test, room))
-    fields = None if given is None else read_given(given, prepared.schema.names)
-    settings = settings if fields is None else settings_for(fields, settings)
-    created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with RunWriter(runs, run_name(created, target)) as writer:
-        learned = fit_and_judge(prepared, settings, fields, room, course)
+    if old := waiting(runs):
+        notice(f"a learn that ended too soon waits in {old[0]}: rfconv learn --resume goes on, removing it forgets it")
+    begun = Begun(data, target, settings, now(), test_data, given)
+    return _carried_out(begun, None, runs, Course(notice, progress))
+
+
+def resume(runs: Path, notice: Notice, progress: Progress) -> dict[str, Any]:
+    """Go on with the newest `learn` in `runs` that ended before its time; it ends as it would have, to the last digit.
+
+    What it had found out is not worked out again. Raises RunError: nothing_to_resume, cannot_resume, table_changed; and
+    as `learn` does.
+    """
+    begun, name = newest(runs)
+    notice(f"resuming {name}: {shown(begun.data)}, target {begun.target}")
+    return _carried_out(again(begun), name, runs, Course(notice, progress))
+
+
+def _carried_out(begun: Begun, name: str | None, runs: Path, course: Course) -> dict[str, Any]:
+    """Read, fit, save. name: of the run, where it was begun before."""
+    settings, notice = begun.settings, course.notice
+    tables = [begun.data, *([] if begun.test_data is None else [begun.test_data])]
+    room = room_for(tables, settings, runs, notice)
+    table, identity = course.measure("read", lambda: read_into(room, begun.data, dialect_of(settings)))
+    require_same(shown(begun.data), begun.identity, identity)
+    test, test_identity = _read_like(begun, table, room)
+    prepared = course.measure("prepare", lambda: prepare(table, begun.target, settings, notice, test, room))
+    fields = None if begun.given is None else read_given(begun.given, prepared.schema.names)
+    used = settings if fields is None else settings_for(fields, settings)
+    begun = replace(begun, identity=identity, test_identity=test_identity)
+    with (
+        RunWriter(runs, name or run_name(begun.created, begun.target)) as writer,
+        kept(begun, runs, name or writer.name, notice) as memo,
+    ):
+        learned = fit_and_judge(prepared, used, fields, room, replace(course, memo=memo))
         result = result_document(writer.name, prepared.schema, learned.metrics)
-        course.measure("save", lambda: save(writer, prepared, learned, result, settings, created))
-        about = {
-            "created": created,
-            "versions": {**{name: version(name) for name in _VERSIONS}, "python": platform.python_version()},
-            "table": _table_document(data, identity) | {"rows": table.num_rows, "columns": table.column_names},
-            "test_table": None if test_data is None else _table_document(test_data, test_identity),
-            "seconds": {stage: round(seconds, 3) for stage, seconds in course.seconds.items()},
-            "peak_memory_bytes": peak_memory(),
-        }
+        course.measure("save", lambda: save(writer, prepared, learned, result, used, begun.created))
+        about = _about(begun, table, course)
         path = writer.complete(about)
     result["run"] = {"id": writer.name, "path": str(path)}
     return result | {key: about[key] for key in ("seconds", "peak_memory_bytes")}
+
+
+def _about(begun: Begun, table: pa.Table, course: Course) -> dict[str, Any]:
+    """What run.json says of a learn beside its files."""
+    return {
+        "created": begun.created,
+        "versions": {**{name: version(name) for name in _VERSIONS}, "python": platform.python_version()},
+        "table": _table_document(begun.data, begun.identity) | {"rows": table.num_rows, "columns": table.column_names},
+        "test_table": None if begun.test_data is None else _table_document(begun.test_data, begun.test_identity),
+        "resumed": begun.resumed,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in course.seconds.items()},
+        "peak_memory_bytes": peak_memory(),
+    }
 
 
 def _table_document(data: Path, identity: str | None) -> dict[str, Any]:
     return {"name": shown(data), "sha256": identity}
 
 
-def _read_like(data: Path, table: pa.Table, settings: Settings, room: Room) -> tuple[pa.Table, str]:
-    """A table whose columns are text where those of `table` are, and its fingerprint."""
+def _read_like(begun: Begun, table: pa.Table, room: Room) -> tuple[pa.Table | None, str | None]:
+    """The table of test rows, whose columns are text where those of `table` are, and its fingerprint; None for both
+    where there is none.
+    """
+    if begun.test_data is None:
+        return None, None
     texts = tuple(field.name for field in table.schema if is_plain_text(field.type))
-    return read_into(room, data, replace(dialect_of(settings), as_text=texts, needs_flags=False))
+    dialect = replace(dialect_of(begun.settings), as_text=texts, needs_flags=False)
+    test, identity = read_into(room, begun.test_data, dialect)
+    require_same(shown(begun.test_data), begun.test_identity, identity)
+    return test, identity

@@ -11,8 +11,7 @@ from rfconv_cli.network.contest import Found, find_fields
 from rfconv_cli.network.fitted import Encoding, FittedModel, row_weights
 from rfconv_cli.network.learn import Problem, fit_settings, train_on_fields, trained_on_all, trains_again
 from rfconv_cli.network.lengths import length_of_last
-from rfconv_cli.network.side_by_side import without_network
-from rfconv_cli.network.train import Trained
+from rfconv_cli.network.train import Trained, without_network
 from rfconv_cli.table.split import split_rows
 
 Floats = NDArray[np.float64]

@@ -29,10 +29,9 @@ from rfconv_cli.network.side_by_side import (
     processes_for,
     train_each,
     unpacked,
-    without_network,
 )
 from rfconv_cli.network.starts import STARTS, Entry, Starts
-from rfconv_cli.network.train import Trained, predict, row_losses
+from rfconv_cli.network.train import Trained, predict, row_losses, without_network
 
 SEARCHED, GIVEN = "searched", "given"
 _FINALISTS = 3

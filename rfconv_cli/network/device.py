@@ -101,6 +101,12 @@ def move(network: nn.Module, device: torch.device, generator: torch.Generator) -
             module.generator = draws
 
 
+def generators_of(network: nn.Module, generator: torch.Generator) -> list[torch.Generator]:
+    """All that a training draws from: its own generator, and where dropout has others, those."""
+    heads = (module.generator for module in network.modules() if isinstance(module, Head))
+    return list({id(each): each for each in (generator, *heads)}.values())
+
+
 def device_of(network: nn.Module) -> torch.device:
     """Where the network's weights lie."""
     return next(network.parameters()).device

@@ -5,19 +5,21 @@ matter: noise belongs to a name, not to a place.
 """
 
 import zlib
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.bilevel import Batch, Params
+from rfconv_cli.fields.draft import Draft, State
 from rfconv_cli.fields.project import project
 from rfconv_cli.fields.search import Progress, Rows, resolved, search
 from rfconv_cli.fields.value import ReceptiveFields
@@ -25,9 +27,10 @@ from rfconv_cli.network.cost import search_memory
 from rfconv_cli.network.device import CPU, device_for, free_on, rows_on
 from rfconv_cli.network.embed import bin_edges
 from rfconv_cli.network.gap import SearchRecord, record
+from rfconv_cli.network.memo import NO_MEMO, Memo, key_of
 from rfconv_cli.network.model import Ensemble, FieldNetwork, count_parameters, fixed_network, plain_mlp
 from rfconv_cli.network.relaxed import begin_step, logits_of, relaxed_network, screened, settle, split_parameters
-from rfconv_cli.network.train import Trained, loss_value, train_network, train_on_all
+from rfconv_cli.network.train import Epoch, Trained, loss_value, train_network, train_on_all, without_network
 
 PLAIN_MLP: Final = None  # in place of fields: a network without any
 _ROWS_OF_EDGES = 1 << 18  # quantiles of so many rows are as good as those of more
@@ -38,7 +41,8 @@ class Problem:
     """Encoded training and validation rows, their columns sorted by name, and how many outputs they need.
 
     names: the columns, sorted. outputs: the number of classes, or 1 for regression. valid_groups: (validation rows,)
-    int64 codes of rows that were kept together, or None; train_groups: the same of the training rows.
+    int64 codes of rows that were kept together, or None; train_groups: the same of the training rows. memo: what was
+    worked out of these or other rows before.
     """
 
     names: tuple[str, ...]
@@ -47,6 +51,12 @@ class Problem:
     outputs: int
     valid_groups: NDArray[np.int64] | None = None
     train_groups: NDArray[np.int64] | None = None
+    memo: Memo = NO_MEMO
+
+    @cached_property
+    def key(self) -> str:
+        """A name for the columns and rows, by what they hold."""
+        return key_of(self.names, self.outputs, *self.train.parts, *self.valid.parts)
 
     def together(self) -> "Problem":
         """The same with the validation rows among the training rows."""
@@ -108,6 +118,19 @@ def require_memory(columns: int, settings: Settings, available: int) -> None:
 def search_fields(problem: Problem, settings: Settings, progress: Progress) -> tuple[ReceptiveFields, SearchRecord]:
     """Learn receptive fields on the training rows. Raises TrainingError: out_of_memory beforehand, diverged."""
     settings = resolved(settings, len(problem.train), len(problem.names))
+    key = _key(problem, "search", settings)
+    if (known := problem.memo.recall(key)) is not None:
+        arrays = {name: array.numpy() for name, array in known["fields"].items()}
+        return ReceptiveFields(problem.names, **arrays), SearchRecord(**known["record"])
+    fields, how = _search(problem, settings, progress, problem.memo.draft(key))
+    arrays = {name: torch.tensor(array) for name, array in fields.arrays.items()}
+    problem.memo.store(key, {"fields": arrays, "record": asdict(how)})
+    return fields, how
+
+
+def _search(
+    problem: Problem, settings: Settings, progress: Progress, draft: Draft
+) -> tuple[ReceptiveFields, SearchRecord]:
     device = device_for(settings, len(problem.names))
     require_memory(len(problem.names), settings, free_on(device) or psutil.virtual_memory().available)
     generator, noise = generator_for(settings.seed, "search"), generator_for(settings.seed, "noise", device)
@@ -122,7 +145,8 @@ def search_fields(problem: Problem, settings: Settings, progress: Progress) -> t
     def begin(step: int) -> None:
         begin_step(network, step, settings, noise)
 
-    found = search(loss, weights, logits, rows_on(device, problem.train), settings, generator, progress, begin)
+    rows = rows_on(device, problem.train)
+    found = search(loss, weights, logits, rows, settings, generator, progress, begin, draft=draft, others=[noise])
     settle(network)
     network.cpu()
     fields = _projected(network, problem, settings)
@@ -146,8 +170,28 @@ def train_on_fields(
     problem: Problem, fields: ReceptiveFields | None, settings: Settings, progress: Progress
 ) -> Trained:
     """A fresh network on fixed fields, or `PLAIN_MLP`. Same seed, same initial kernel and head, whatever the fields."""
+    key = _key(problem, "train", settings, _said(fields))
     network, generator = network_on(problem, fields, settings)
-    return train_network(network, problem.train, problem.valid, settings, generator, progress)
+    if (known := problem.memo.recall(key)) is not None:
+        return _trained(network, known)
+    draft = problem.memo.draft(key)
+    trained = train_network(network, problem.train, problem.valid, settings, generator, progress, draft)
+    problem.memo.store(key, {"network": trained.network.state_dict(), "history": _losses(trained)})
+    return trained
+
+
+def history_on_fields(
+    problem: Problem, fields: ReceptiveFields | None, settings: Settings, progress: Progress
+) -> Trained:
+    """The training of `train_on_fields` without its network, which may be large: of 20,000 columns, 0.4 GB."""
+    key = _key(problem, "history", settings, _said(fields))
+    if (known := problem.memo.recall(key)) is not None:
+        return _trained(torch.nn.Identity(), known)
+    network, generator = network_on(problem, fields, settings)
+    draft = problem.memo.draft(key)
+    trained = train_network(network, problem.train, problem.valid, settings, generator, progress, draft)
+    problem.memo.store(key, {"network": {}, "history": _losses(trained)})
+    return without_network(trained)
 
 
 def trained_on_all(problem: Problem, fields: ReceptiveFields | None, before: Trained, settings: Settings) -> Trained:
@@ -157,9 +201,34 @@ def trained_on_all(problem: Problem, fields: ReceptiveFields | None, before: Tra
     """
     if not trains_again(problem, settings):
         return before
+    key = _key(problem, "on all", settings, _said(fields), before.length, _losses(before))
     together = problem.together()
     network, generator = network_on(together, fields, settings)
-    return train_on_all(network, together.train, before, settings, generator)
+    if (known := problem.memo.recall(key)) is not None:
+        return _trained(network, known)
+    trained = train_on_all(network, together.train, before, settings, generator, problem.memo.draft(key))
+    problem.memo.store(key, {"network": trained.network.state_dict(), "history": _losses(trained)})
+    return trained
+
+
+def _key(problem: Problem, *parts: Any) -> str:
+    """The memo's key; none is worked out where there is no memo, since that reads all rows."""
+    if problem.memo.folder is None:
+        return ""
+    return key_of(problem.key, *(part.model_dump() if isinstance(part, Settings) else part for part in parts))
+
+
+def _said(fields: ReceptiveFields | None) -> Any:
+    return None if fields is PLAIN_MLP else torch.tensor(fields.members)
+
+
+def _losses(trained: Trained) -> list[list[float]]:
+    return [[epoch.train_loss, epoch.valid_loss] for epoch in trained.history]
+
+
+def _trained(network: nn.Module, known: State) -> Trained:
+    network.load_state_dict(known["network"])
+    return Trained(network.eval(), tuple(Epoch(*losses) for losses in known["history"]))
 
 
 def trains_again(problem: Problem, settings: Settings) -> bool:

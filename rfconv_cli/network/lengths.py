@@ -58,4 +58,5 @@ def _splits(problem: Problem, settings: Settings) -> Iterator[Problem]:
             problem.outputs,
             valid_groups=groups[held],
             train_groups=groups[~held],
+            memo=problem.memo,
         )

@@ -4,7 +4,7 @@ A small network keeps one core busy, so the other cores take its siblings. Wheth
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -15,17 +15,25 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.device import CPU, device_for, threads_for
-from rfconv_cli.network.learn import Problem, network_on, train_on_fields, trained_on_all, trains_again
-from rfconv_cli.network.train import Epoch, Trained, epochs_of, steps_of_epoch
+from rfconv_cli.network.learn import (
+    Problem,
+    history_on_fields,
+    network_on,
+    train_on_fields,
+    trained_on_all,
+    trains_again,
+)
+from rfconv_cli.network.memo import Memo
+from rfconv_cli.network.train import Epoch, Trained, epochs_of, steps_of_epoch, without_network
 
 _MOST_BYTES_SENT = 1 << 28  # rows of one process; more would have to fit into memory once for each
 _STEPS_WORTH_PROCESSES = 3000  # in all: about the time in which a fresh process has loaded torch
 _Arrays = tuple[NDArray[Any], ...]
-Packed = tuple[tuple[str, ...], int, _Arrays]
+Packed = tuple[tuple[str, ...], int, _Arrays, Memo]
 _R = TypeVar("_R")
-_Result = tuple[dict[str, NDArray[Any]], tuple[Epoch, ...]]
 _Fields = ReceptiveFields | None  # None: `PLAIN_MLP`
-_Task = tuple[_Fields, Trained | None]  # the fields, and the training before this one
+_Task = tuple[_Fields, Callable[[Problem], Trained]]  # the fields, and the training on them
+_Result = tuple[dict[str, NDArray[Any]], tuple[Epoch, ...]]
 
 
 def train_each(
@@ -35,20 +43,16 @@ def train_each(
 
     Raises TrainingError as `train_on_fields` does.
     """
-    return list(_each(problem, [(fields, None) for fields in every], settings, stage, progress))
+    tasks = [(one, partial(train_on_fields, fields=one, settings=settings, progress=_silent)) for one in every]
+    return list(_each(problem, tasks, settings, stage, progress))
 
 
 def histories_of_each(
     problem: Problem, every: Sequence[_Fields], settings: Settings, stage: str, progress: Progress
 ) -> list[Trained]:
-    """The trainings of `train_each` without their networks, which may be large: of 20,000 columns, 0.4 GB."""
-    tasks: list[_Task] = [(fields, None) for fields in every]
-    return [without_network(one) for one in _each(problem, tasks, settings, stage, progress)]
-
-
-def without_network(trained: Trained) -> Trained:
-    """How a training went, without what it made."""
-    return replace(trained, network=torch.nn.Identity())
+    """The trainings of `train_each` without their networks, see `history_on_fields`."""
+    tasks = [(one, partial(history_on_fields, fields=one, settings=settings, progress=_silent)) for one in every]
+    return list(_each(problem, tasks, settings, stage, progress))
 
 
 def finish_each(
@@ -57,14 +61,19 @@ def finish_each(
     """`trained_on_all` for every network of a first training. Raises TrainingError as that does."""
     if not trains_again(problem, settings):
         return dict(every)
-    return dict(zip(every, _each(problem, list(every.items()), settings, stage, progress), strict=True))
+    tasks = [
+        # a network need not travel to be trained anew
+        (one, partial(trained_on_all, fields=one, before=without_network(before), settings=settings))
+        for one, before in every.items()
+    ]
+    return dict(zip(every, _each(problem, tasks, settings, stage, progress), strict=True))
 
 
 def _each(
     problem: Problem, tasks: Sequence[_Task], settings: Settings, stage: str, progress: Progress
 ) -> Iterator[Trained]:
     count = _processes(problem, len(tasks), settings)
-    each = _one_by_one(problem, tasks, settings) if count == 1 else _in_processes(problem, tasks, settings, count)
+    each = (train(problem) for _, train in tasks) if count == 1 else _in_processes(problem, tasks, settings, count)
     for done, one in enumerate(each, start=1):
         progress(stage, done / len(tasks))
         yield one
@@ -92,17 +101,17 @@ def in_processes(work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], coun
 
 
 def packed(problem: Problem) -> Packed:
-    """Rows of a problem in a form that travels to another process; its groups stay behind."""
+    """A problem in a form that travels to another process; its groups stay behind."""
     arrays = tuple(part.numpy() for rows in (problem.train, problem.valid) for part in rows.parts)
-    return problem.names, problem.outputs, arrays
+    return problem.names, problem.outputs, arrays, problem.memo
 
 
 def unpacked(sent: Packed) -> Problem:
     """The problem that was `packed`."""
-    names, outputs, arrays = sent
+    names, outputs, arrays, memo = sent
     parts = [torch.from_numpy(array) for array in arrays]
     middle = len(parts) // 2
-    return Problem(names, Rows(*parts[:middle]), Rows(*parts[middle:]), outputs)
+    return Problem(names, Rows(*parts[:middle]), Rows(*parts[middle:]), outputs, memo=memo)
 
 
 def _alone(work: Callable[..., _R], task: tuple[Any, ...]) -> _R:
@@ -115,29 +124,22 @@ def _processes(problem: Problem, networks: int, settings: Settings) -> int:
     return processes_for(problem, networks, epochs_of(rows, settings) * steps_of_epoch(rows, settings), settings)
 
 
-def _one_by_one(problem: Problem, tasks: Sequence[_Task], settings: Settings) -> Iterator[Trained]:
-    for fields, before in tasks:
-        yield _train(problem, fields, before, settings)
-
-
 def _in_processes(problem: Problem, tasks: Sequence[_Task], settings: Settings, count: int) -> Iterator[Trained]:
     sent = packed(problem)
-    # a network need not travel to be trained anew
-    every = ((sent, fields, before and without_network(before), settings) for fields, before in tasks)
-    results = in_processes(_work, every, count)
+    results = in_processes(_work, ((sent, train) for _, train in tasks), count)
     for (fields, _), (state, history) in zip(tasks, results, strict=True):
-        network, _ = network_on(problem, fields, settings)
-        network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        network: torch.nn.Module = torch.nn.Identity()
+        if state:
+            network, _ = network_on(problem, fields, settings)
+            network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         yield Trained(network.eval(), history)
 
 
-def _work(sent: Packed, fields: _Fields, before: Trained | None, settings: Settings) -> _Result:
-    """In a process of its own: train, and give back plain arrays. before: without its network."""
-    trained = _train(unpacked(sent), fields, before, settings)
+def _work(sent: Packed, train: Callable[[Problem], Trained]) -> _Result:
+    """In a process of its own: train, and give back plain arrays."""
+    trained = train(unpacked(sent))
     return {name: value.numpy() for name, value in trained.network.state_dict().items()}, trained.history
 
 
-def _train(problem: Problem, fields: _Fields, before: Trained | None, settings: Settings) -> Trained:
-    if before is None:
-        return train_on_fields(problem, fields, settings, lambda *_: None)
-    return trained_on_all(problem, fields, before, settings)
+def _silent(stage: str, share: float) -> None:
+    """Of one among several, its own progress is not shown."""

@@ -2,8 +2,9 @@
 
 import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 
 from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
+from rfconv_cli.fields.draft import NO_DRAFT, Draft, State, restore, state_of
 from rfconv_cli.fields.search import Progress, Rows, one_cycle
-from rfconv_cli.network.device import device_for, device_of, move, rows_on
+from rfconv_cli.network.device import device_for, device_of, generators_of, move, rows_on
 
 _FIRST_STEPS = 10  # of a training: their weights are soon forgotten by the average
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256  # where the setting is left open
@@ -47,7 +49,12 @@ class Trained:
     @property
     def best_epoch(self) -> int:
         """How many epochs led to the smallest validation loss, from 1."""
-        return 1 + [epoch.valid_loss for epoch in self.history].index(self.valid_loss)
+        return _best(self.history)
+
+
+def without_network(trained: Trained) -> Trained:
+    """How a training went, without what it made."""
+    return replace(trained, network=nn.Identity())
 
 
 def loss_value(outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -104,87 +111,128 @@ def steps_of_epoch(rows: int, settings: Settings) -> int:
 
 
 def train_network(
-    network: nn.Module, train: Rows, valid: Rows, settings: Settings, generator: torch.Generator, progress: Progress
+    network: nn.Module,
+    train: Rows,
+    valid: Rows,
+    settings: Settings,
+    generator: torch.Generator,
+    progress: Progress,
+    draft: Draft = NO_DRAFT,
 ) -> Trained:
     """Minimise the loss on `train` (AdamW, one-cycle learning rate); keep the averaged weights best on `valid`.
 
-    Stops after `settings.patience` epochs without a better validation loss. Raises TrainingError on divergence.
+    Stops after `settings.patience` epochs without a better validation loss. Goes on from `draft`, to the same end.
+    Raises TrainingError on divergence.
     """
-    history: list[Epoch] = []
-    best: dict[str, Tensor] = {}
-    best_epoch = 0
-    average, most = _prepared(network, train, settings, generator), epochs_of(len(train), settings)
-    valid = rows_on(device_of(network), valid)
-    for done, loss in enumerate(_epochs(network, average, train, settings, generator)):
-        history.append(Epoch(loss, _valid_loss(average, valid)))
-        if not best or history[-1].valid_loss < history[best_epoch].valid_loss:
-            best_epoch = done
-            best = {name: value.clone() for name, value in average.state_dict().items()}
-        progress("train", (done + 1) / most)
-        if done - best_epoch >= settings.patience:
-            break
+    course = _Course(network, train, settings, generator)
+    history, best = course.restored(draft.last())
+    valid = rows_on(course.device, valid)
+    while not (history and len(history) - _best(history) >= settings.patience) and len(history) < course.epochs:
+        loss = course.one_pass()
+        history.append(Epoch(loss, _valid_loss(course.average, valid)))
+        if _best(history) == len(history):
+            best = {name: value.clone() for name, value in course.average.state_dict().items()}
+        draft.keep(partial(course.state, history, best))
+        progress("train", len(history) / course.epochs)
     network.load_state_dict(best)
     network.eval().cpu()
     progress("train", 1.0)
     return Trained(network, tuple(history))
 
 
+def _best(history: Sequence[Epoch]) -> int:
+    """How many epochs led to the smallest validation loss, from 1."""
+    losses = [epoch.valid_loss for epoch in history]
+    return 1 + losses.index(min(losses))
+
+
 def train_on_all(
-    network: nn.Module, rows: Rows, before: Trained, settings: Settings, generator: torch.Generator
+    network: nn.Module,
+    rows: Rows,
+    before: Trained,
+    settings: Settings,
+    generator: torch.Generator,
+    draft: Draft = NO_DRAFT,
 ) -> Trained:
     """Train on training and validation rows together, for the length of `before`: as many epochs as were best there.
 
     The history stays that one's: no row is left to say how far this training has come. Raises TrainingError.
     """
-    average = _prepared(network, rows, settings, generator)
-    length = before.length or before.best_epoch
-    for _ in zip(range(length), _epochs(network, average, rows, settings, generator), strict=False):
-        pass
+    course = _Course(network, rows, settings, generator)
+    course.restored(draft.last())
+    length = min(before.length or before.best_epoch, course.epochs)
+    while course.passes < length:
+        course.one_pass()
+        draft.keep(partial(course.state, [], {}))
+    average = course.average
     if not all(bool(torch.isfinite(weights).all()) for weights in average.parameters()):
         raise _diverged()
     return Trained(average.eval().cpu(), before.history)
 
 
-def _prepared(network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator) -> nn.Module:
-    """The network moved to where it is trained; and a copy whose weights will be the moving average of its own.
-
-    The network itself where there is no averaging.
-    """
-    device = device_for(settings, train.x.shape[1])
-    average = copy.deepcopy(network) if settings.averaging else network
-    move(network, device, generator)
-    return average.to(device)
-
-
-def _epochs(
-    network: nn.Module, average: nn.Module, train: Rows, settings: Settings, generator: torch.Generator
-) -> Iterator[float]:
-    """One pass after another, each yielding its mean training loss; the schedule is that of all that may be made.
+class _Course:
+    """A network on its way through passes over the rows; the schedule is that of all that may be made.
 
     average: follows the weights with a memory of `settings.averaging` passes (Polyak and Juditsky 1992). A stop before
-    the learning rate has come down leaves weights that still jump about; their mean does not.
+    the learning rate has come down leaves weights that still jump about; their mean does not. The network itself where
+    there is no averaging. passes: how many there were.
     """
-    size, steps, epochs = (count(len(train), settings) for count in (batch_of, steps_of_epoch, epochs_of))
-    device = device_of(network)
-    train = rows_on(device, train)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    schedule = one_cycle(optimiser, settings.lr, epochs * steps)
-    memory, taken = max(1.0, settings.averaging * steps), 0
-    for _ in range(epochs):
-        network.train()
+
+    def __init__(self, network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator) -> None:
+        self.device = device_for(settings, train.x.shape[1])
+        self.average = copy.deepcopy(network) if settings.averaging else network
+        move(network, self.device, generator)
+        self.average.to(self.device)
+        self.network, self.settings, self.generator = network, settings, generator
+        self.size, self.steps, self.epochs = (
+            count(len(train), settings) for count in (batch_of, steps_of_epoch, epochs_of)
+        )
+        self.train = rows_on(self.device, train)
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+        self.schedule = one_cycle(self.optimiser, settings.lr, self.epochs * self.steps)
+        self.memory, self.passes = max(1.0, settings.averaging * self.steps), 0
+
+    def one_pass(self) -> float:
+        """Every row once; the mean loss of the steps."""
+        self.network.train()
         losses = []
-        for index in train.shuffled(generator).split(size)[:steps]:
-            x, *known = train.take(index).to(device).parts
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                loss = loss_value(network(x), *known)
-            optimiser.zero_grad(set_to_none=True)
+        for index in self.train.shuffled(self.generator).split(self.size)[: self.steps]:
+            x, *known = self.train.take(index).to(self.device).parts
+            mixed = self.settings.precision == "bfloat16"
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+                loss = loss_value(self.network(x), *known)
+            self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            optimiser.step()
-            schedule.step()
+            self.optimiser.step()
+            self.schedule.step()
             losses.append(loss.detach())
-            taken += 1
-            _follow(average, network, max(1 / memory, _FIRST_STEPS / (taken + _FIRST_STEPS)))
-        yield sum(torch.stack(losses).tolist()) / steps  # read at the end: a GPU does not wait for it
+            taken = self.passes * self.steps + len(losses)
+            _follow(self.average, self.network, max(1 / self.memory, _FIRST_STEPS / (taken + _FIRST_STEPS)))
+        self.passes += 1
+        return float(sum(torch.stack(losses).tolist()) / self.steps)  # read at the end: a GPU does not wait for it
+
+    def state(self, history: Sequence[Epoch], best: dict[str, Tensor]) -> State:
+        """All that the passes to come depend on, and what those so far have brought."""
+        return {
+            "passes": self.passes,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "history": [[epoch.train_loss, epoch.valid_loss] for epoch in history],
+            "best": best,
+            **state_of([self.optimiser], self.schedule, generators_of(self.network, self.generator)),
+        }
+
+    def restored(self, state: State | None) -> tuple[list[Epoch], dict[str, Tensor]]:
+        """Bring all to a state that was kept; its history and its best weights. None changes nothing."""
+        if state is None:
+            return [], {}
+        self.passes = int(state["passes"])
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        restore(state, [self.optimiser], self.schedule, generators_of(self.network, self.generator))
+        return [Epoch(*losses) for losses in state["history"]], dict(state["best"])
 
 
 @torch.no_grad()

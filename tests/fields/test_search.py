@@ -14,7 +14,7 @@ from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields import search as search_module
 from rfconv_cli.fields.bilevel import Batch, Params
 from rfconv_cli.fields.conv import centre_mask, continuous_field, straight_through_slots, weighted_slots
-from rfconv_cli.fields.search import Rows, Searched, batches, logits_rate, resolved, search, temperature_at
+from rfconv_cli.fields.search import Batches, Rows, Searched, logits_rate, resolved, search, temperature_at
 
 N, CHANNELS = 6, 8
 PARTNER = (3, 5, 4, 1, 0, 2)
@@ -234,27 +234,27 @@ def rows_and_size(draw) -> tuple[int, int]:
 @given(rows_and_size())
 def test_batches_have_exactly_the_size_asked_for(drawn):
     rows, size = drawn
-    taken = itertools.islice(batches(numbered(rows), size, generator()), 2 * (rows // size) + 1)
+    taken = itertools.islice(Batches(numbered(rows), size, generator()), 2 * (rows // size) + 1)
     assert {len(x) for x, _ in taken} == {size}
 
 
 @given(rows_and_size())
 def test_no_row_comes_twice_in_one_pass(drawn):
     rows, size = drawn
-    one_pass = itertools.islice(batches(numbered(rows), size, generator()), rows // size)
+    one_pass = itertools.islice(Batches(numbered(rows), size, generator()), rows // size)
     seen = torch.cat([x[:, 0] for x, _ in one_pass])
     assert len(seen.unique()) == len(seen)
 
 
 def test_x_and_y_of_a_batch_are_of_the_same_rows():
     rows = Rows(torch.arange(10.0).unsqueeze(1), torch.arange(10))
-    assert all((x[:, 0] == y).all() for x, y in itertools.islice(batches(rows, 3, generator()), 10))
+    assert all((x[:, 0] == y).all() for x, y in itertools.islice(Batches(rows, 3, generator()), 10))
 
 
 @pytest.mark.parametrize(("rows", "size"), [(0, 1), (3, 0), (3, 4)])
 def test_batches_that_cannot_be_drawn_are_refused(rows, size):
     with pytest.raises(ValueError, match=f"batches of {size} rows cannot be drawn from {rows}"):
-        next(batches(numbered(rows), size, generator()))
+        next(Batches(numbered(rows), size, generator()))
 
 
 @each_level

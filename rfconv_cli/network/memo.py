@@ -1,0 +1,136 @@
+"""What one `learn` has finished so far, on disk, so that another process can go on where this one ended.
+
+A result is found by all that it follows from (rows, settings, fields), so none is ever taken for another. Beside the
+results, the state of each search and training under way. Files are tensors and JSON (safetensors), nothing that runs.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from rfconv_cli.errors import RunError
+from rfconv_cli.fields.draft import NO_DRAFT, Draft, State
+from rfconv_cli.files import write_bytes
+
+_FIRST = 1.0  # seconds that may be lost at least
+_PATIENCE = 50  # a state is kept no sooner than after so many times the seconds that keeping it takes
+_TREE = "tree"
+_UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Memo:
+    """A folder of results and states; None keeps nothing. A disk that takes no more of them stops no learning."""
+
+    folder: Path | None = None
+
+    def recall(self, key: str) -> State | None:
+        """The result that was stored under `key`; None where there is none, or none that can be read."""
+        return None if self.folder is None else _read(self._result(key))
+
+    def store(self, key: str, result: State) -> None:
+        """Store a result, in place of the state that led to it."""
+        if self.folder is None:
+            return
+        with suppress(RunError):
+            write_bytes(self._result(key), to_bytes(result))
+        with suppress(OSError):
+            self._state(key).unlink(missing_ok=True)
+
+    def draft(self, key: str) -> Draft:
+        """Where the state of the work on `key` is kept."""
+        return NO_DRAFT if self.folder is None else _DraftOnDisk(self._state(key))
+
+    def _result(self, key: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{key}.done"
+
+    def _state(self, key: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{key}.state"
+
+
+NO_MEMO = Memo()
+
+
+class _DraftOnDisk(Draft):
+    """Keeps a state every second, or less often where that would take more than a fiftieth of the time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.kept, self.wait = time.monotonic(), _FIRST
+
+    def last(self) -> State | None:
+        return _read(self.path)
+
+    def keep(self, state: Callable[[], State]) -> None:
+        start = time.monotonic()
+        if start - self.kept < self.wait:
+            return
+        with suppress(RunError):
+            write_bytes(self.path, to_bytes(state()))
+        self.kept = time.monotonic()
+        self.wait = max(_FIRST, _PATIENCE * (self.kept - start))
+
+
+def key_of(*parts: Any) -> str:
+    """A name for what follows from `parts`: tensors by their bytes, all else by its JSON."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, Tensor):
+            digest.update(f"{part.dtype} {tuple(part.shape)};".encode())
+            digest.update(part.contiguous().numpy().data)
+        else:
+            digest.update(json.dumps(part, sort_keys=True).encode() + b";")
+    return digest.hexdigest()
+
+
+def to_bytes(state: State) -> bytes:
+    """A state as one safetensors file: its tensors, and its shape as JSON beside them."""
+    tensors: dict[str, Tensor] = {}
+    tree = json.dumps(_without_tensors(state, tensors))
+    return save(tensors, {_TREE: tree})
+
+
+def _read(path: Path) -> State | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tree = json.loads(file.metadata()[_TREE])
+            state = _with_tensors(tree, file.get_tensor)
+    except _UNREADABLE:
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def _without_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The value in JSON: what JSON lacks is said by a pair of its kind and its content."""
+    if isinstance(value, Tensor):
+        tensors[str(len(tensors))] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return ["tensor", str(len(tensors) - 1)]
+    if isinstance(value, dict):
+        return ["dict", [[key, _without_tensors(item, tensors)] for key, item in value.items()]]
+    if isinstance(value, list | tuple):
+        return [type(value).__name__, [_without_tensors(item, tensors) for item in value]]
+    return value
+
+
+def _with_tensors(tree: Any, tensor: Callable[[str], Tensor]) -> Any:
+    if not isinstance(tree, list):
+        return tree
+    kind, content = tree
+    if kind == "tensor":
+        return tensor(content)
+    if kind == "dict":
+        return {key: _with_tensors(item, tensor) for key, item in content}
+    items: Iterable[Any] = (_with_tensors(item, tensor) for item in content)
+    return tuple(items) if kind == "tuple" else list(items)
