@@ -112,10 +112,11 @@ def search(
         if done % max(1, descent.steps // 10) == 0:
             _check_finite(value)
             losses.append(float(value))
-        draft.keep(partial(descent.state, losses))
-        progress("search", (done + 1) / descent.steps)
         if done == descent.steps - 1:
             _check_finite(value)
+        else:
+            draft.keep(partial(descent.state, losses))
+        progress("search", (done + 1) / descent.steps)
     _check_finite(*logits.values())
     return Searched({name: r.detach() for name, r in logits.items()}, tuple(losses))
 
