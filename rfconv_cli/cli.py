@@ -96,7 +96,7 @@ def learn(
     if resume:
         _require_nothing({"DATA": data, "--target": target, "--fields": fields, "--test-data": test_data, **flags})
     elif asked:
-        raise UsageError(f"missing {' and '.join(asked)}", hint="rfconv learn DATA --target COLUMN", code="usage")
+        raise UsageError(f"missing {' and '.join(asked)}", hint="rfconv learn --help lists its flags", code="usage")
     settings = None if resume else resolve(flags)
     with screen.progress() as progress:
         if settings is None or data is None or target is None:

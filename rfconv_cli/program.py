@@ -48,7 +48,7 @@ def run_app(arguments: list[str]) -> int:
         told = f"a bug in rfconv: {type(error).__name__}: {error}"
         return _say(RfconvError(told, hint="-v shows where; please report it", code="bug"), as_json="--json" in given)
     if code == 130:
-        _print_error("interrupted; nothing was saved")
+        _print_error("interrupted")
     return code
 
 

@@ -20,7 +20,7 @@ from rfconv_cli.errors import RfconvError, RunError, UsageError
 from rfconv_cli.files import cannot_write, write_json
 from rfconv_cli.jobs.prepare import Notice
 from rfconv_cli.locks import hold, is_held
-from rfconv_cli.network.memo import Memo
+from rfconv_cli.network.memo import DONE, STATE, Memo
 from rfconv_cli.run import RUNS_FOLDER
 from rfconv_cli.table.source import STANDARD_INPUT
 
@@ -72,17 +72,22 @@ def kept(begun: Begun, runs: Path, name: str, notice: Notice) -> Iterator[Memo]:
     except OSError as error:
         raise cannot_write(folder, error) from None
     with hold(folder):
-        write_json(folder / _ABOUT, _document(begun))
         try:
+            write_json(folder / _ABOUT, _document(begun))
             yield Memo(folder)
         except BaseException as error:
-            if isinstance(error, RfconvError) and not isinstance(error, RunError):
+            if (isinstance(error, RfconvError) and not isinstance(error, RunError)) or not _found_out(folder):
                 shutil.rmtree(folder, ignore_errors=True)
             else:  # a signal; a full disk, where there may be room later
                 where = "" if runs.name == RUNS_FOLDER else f" --runs {shlex.quote(str(runs))}"
                 notice(f"what was found out is kept: rfconv learn --resume{where} goes on from here")
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _found_out(folder: Path) -> bool:
+    """Whether there is anything to go on from."""
+    return any(path.suffix in (DONE, STATE) for path in folder.iterdir())
 
 
 def waiting(runs: Path) -> list[Path]:

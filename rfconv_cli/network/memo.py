@@ -24,6 +24,7 @@ from rfconv_cli.files import write_bytes
 
 _FIRST = 1.0  # seconds that may be lost at least
 _PATIENCE = 50  # a state is kept no sooner than after so many times the seconds that keeping it takes
+DONE, STATE = ".done", ".state"  # what the files of results end with, and those of what is under way
 _TREE = "tree"
 _UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError, SafetensorError)
 
@@ -53,11 +54,11 @@ class Memo:
 
     def _result(self, key: str) -> Path:
         assert self.folder is not None
-        return self.folder / f"{key}.done"
+        return self.folder / f"{key}{DONE}"
 
     def _state(self, key: str) -> Path:
         assert self.folder is not None
-        return self.folder / f"{key}.state"
+        return self.folder / f"{key}{STATE}"
 
 
 NO_MEMO = Memo()

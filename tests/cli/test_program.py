@@ -66,7 +66,7 @@ def test_hours_of_one_day_lie_in_one_part_of_the_weather(tmp_path):
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_learn_ends_with_its_code_and_leaves_nothing(sent, code, tmp_path):
+def test_an_interrupted_learn_ends_with_its_code_and_leaves_what_it_goes_on_from(sent, code, tmp_path):
     command = [sys.executable, "-m", "rfconv_cli", "learn", str(SAMPLES / "ring.csv"), "-t", "motif"]
     # a suite that runs in the background of a shell ignores SIGINT, and so would its children
 
@@ -80,9 +80,11 @@ def test_an_interrupted_learn_ends_with_its_code_and_leaves_nothing(sent, code, 
             break
     time.sleep(0.2)
     process.send_signal(sent)
-    process.communicate(timeout=60)
+    _, told = process.communicate(timeout=60)
     assert process.returncode == code
-    assert list(tmp_path.iterdir()) == []
+    assert "rfconv learn --resume goes on from here" in told
+    (left,) = tmp_path.joinpath("rfconv-runs").iterdir()
+    assert left.name.endswith("-motif.resume")
 
 
 def test_a_reader_that_leaves_early_is_no_error(learned, sensor_csv):

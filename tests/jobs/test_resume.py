@@ -58,7 +58,8 @@ def files(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("at", ["search", "contest", "train", "stability"])
-def test_it_ends_as_it_would_have(data, at):
+def test_it_ends_as_it_would_have(data, at, monkeypatch):
+    monkeypatch.setattr("rfconv_cli.network.memo._FIRST", 0.0)
     settings = from_values({**QUICK, "source": "contest" if at != "search" else "searched"})
     alone = Path(learn(data, "state", settings, Path("alone"), silent, silent)["run"]["path"])
     with pytest.raises(KeyboardInterrupt):
