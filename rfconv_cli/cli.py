@@ -103,6 +103,8 @@ def learn(
             result = job.resume(runs, screen.notice, progress)
         else:
             result = job.learn(data, target, settings, runs, screen.notice, progress, given=fields, test_data=test_data)
+    if "path" not in result["run"]:  # of several processes, the first one has it
+        return
     if not json:
         screen.contest(result["contest"])
     screen.result(result, as_json=json)

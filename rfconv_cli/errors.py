@@ -63,6 +63,10 @@ class TrainingError(RfconvError):
     exit_code = 5
 
 
+class LostProcessError(TrainingError):
+    """One of the processes that learn together has ended."""
+
+
 class GateError(RfconvError):
     """A gate the user set (`--fail-under`) did not hold."""
 

@@ -4,13 +4,13 @@ import os
 import signal
 import sys
 import traceback
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from typer.exceptions import TyperException
 from typer.main import get_command
 
 from rfconv_cli.cli import app
-from rfconv_cli.errors import GateError, RfconvError, TrainingError, UsageError, printable
+from rfconv_cli.errors import GateError, LostProcessError, RfconvError, TrainingError, UsageError, printable
 
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory", "MPS backend out of memory")  # as torch says it
 _VERBOSE = frozenset({"-v", "--verbose"})
@@ -19,6 +19,8 @@ _VERBOSE = frozenset({"-v", "--verbose"})
 def main() -> NoReturn:
     """Run the program and exit with the documented code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: half-written runs are removed
+    if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":  # of torchrun's processes the first speaks
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.exit(run_app(sys.argv[1:]))
 
 
@@ -74,7 +76,8 @@ def _show_traceback(verbose: bool) -> None:
 
 
 def _say(error: RfconvError, *, as_json: bool) -> int:
-    _print_error(f"{error.message}\n  {error.hint}")
+    # a lost process may be the one that speaks
+    _print_error(f"{error.message}\n  {error.hint}", sys.__stderr__ if isinstance(error, LostProcessError) else None)
     if as_json:
         from rfconv_cli.files import to_json
 
@@ -83,5 +86,5 @@ def _say(error: RfconvError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _print_error(text: str) -> None:
-    print(printable(f"rfconv: {text}"), file=sys.stderr)
+def _print_error(text: str, file: TextIO | None = None) -> None:
+    print(printable(f"rfconv: {text}"), file=file or sys.stderr)

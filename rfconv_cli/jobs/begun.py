@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from rfconv_cli.config import Settings, stored_settings
-from rfconv_cli.errors import RfconvError, RunError, UsageError
+from rfconv_cli.errors import LostProcessError, RfconvError, RunError, UsageError
 from rfconv_cli.files import cannot_write, write_json
 from rfconv_cli.jobs.prepare import Notice
 from rfconv_cli.locks import hold, is_held
 from rfconv_cli.network.memo import DONE, STATE, Memo
+from rfconv_cli.network.peers import Peers
 from rfconv_cli.run import RUNS_FOLDER
 from rfconv_cli.table.source import STANDARD_INPUT
 
@@ -57,16 +58,20 @@ def now() -> str:
 
 
 @contextlib.contextmanager
-def kept(begun: Begun, runs: Path, name: str, notice: Notice) -> Iterator[Memo]:
+def kept(begun: Begun, runs: Path, name: str, notice: Notice, peers: Peers) -> Iterator[Memo]:
     """A memo of what this learn finds out, kept where the block ends too soon and gone where it ends well.
 
     Gone too where going on would end as badly: a table that cannot be used, a training that diverges. A table from
-    standard input cannot be read again, so nothing is kept of it. Raises RunError where the folder cannot be made.
+    standard input cannot be read again, so nothing is kept of it. Of several processes the first keeps all. Raises
+    RunError where the folder cannot be made.
     """
     if STANDARD_INPUT in (begun.data, begun.test_data):
-        yield Memo()
+        yield Memo(None, peers)
         return
     folder = runs / f".{name}{_SUFFIX}"
+    if peers.rank:
+        yield Memo(folder, peers)
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -74,11 +79,12 @@ def kept(begun: Begun, runs: Path, name: str, notice: Notice) -> Iterator[Memo]:
     with hold(folder):
         try:
             write_json(folder / _ABOUT, _document(begun))
-            yield Memo(folder)
+            yield Memo(folder, peers)
         except BaseException as error:
-            if (isinstance(error, RfconvError) and not isinstance(error, RunError)) or not _found_out(folder):
+            hopeless = isinstance(error, RfconvError) and not isinstance(error, RunError | LostProcessError)
+            if hopeless or not _found_out(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-            else:  # a signal; a full disk, where there may be room later
+            else:  # a signal; a lost process; a full disk, where there may be room later
                 where = "" if runs.name == RUNS_FOLDER else f" --runs {shlex.quote(str(runs))}"
                 notice(f"what was found out is kept: rfconv learn --resume{where} goes on from here")
             raise
@@ -101,25 +107,33 @@ def _run_of(folder: Path) -> str:
     return folder.name.removeprefix(".").removesuffix(_SUFFIX)
 
 
-def newest(runs: Path) -> tuple[Begun, str]:
-    """What is to go on in `runs`, and the name of its run. Raises RunError where nothing is, or nothing can."""
-    found = waiting(runs)
-    if not found:
+def newest(runs: Path, peers: Peers) -> tuple[Begun, str]:
+    """What is to go on in `runs`, and the name of its run; the first process looks, and tells the others.
+
+    Raises RunError where nothing is, or nothing can.
+    """
+    found = [] if peers.rank else waiting(runs)
+    folder = Path(str(found[0])) if found else runs
+    with contextlib.suppress(OSError):
+        about = (folder / _ABOUT).read_bytes() if found else None
+    name = peers.of_first(_run_of(folder).encode() if found else None)
+    about = peers.of_first(about)
+    if name is None:
         raise RunError(
             f"nothing to resume: no learn that ended too soon in {runs.name or runs.absolute()}",
             hint="rfconv learn DATA --target COLUMN begins one; --runs names another folder",
             code="nothing_to_resume",
         )
-    folder = found[0]
+    folder = runs / f".{name.decode()}{_SUFFIX}"
     try:
-        begun, versions = _read(folder)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+        begun, versions = _read(about or b"")
+    except (ValueError, KeyError, TypeError, RecursionError, UsageError):
         raise _cannot(folder, "what is known of it is damaged") from None
-    if versions != _versions():
-        changed = [f"{name} {was} is now {_versions().get(name)}" for name, was in versions.items()]
-        told = [one for one, (name, was) in zip(changed, versions.items(), strict=True) if _versions().get(name) != was]
+    there = _versions()
+    if versions != there:
+        told = [f"{each} {was} is now {there.get(each)}" for each, was in versions.items() if was != there.get(each)]
         raise _cannot(folder, "; ".join(told) or "other packages are installed")
-    return begun, _run_of(folder)
+    return begun, name.decode()
 
 
 def require_same(name: str, was: str | None, identity: str) -> None:
@@ -157,8 +171,8 @@ def _plain(begun: Begun) -> Iterator[tuple[str, Any]]:
     yield from (asdict(replace(begun, settings=None)) | {"settings": settings}).items()  # type: ignore[arg-type]
 
 
-def _read(folder: Path) -> tuple[Begun, dict[str, str]]:
-    document = json.loads((folder / _ABOUT).read_bytes())
+def _read(about: bytes) -> tuple[Begun, dict[str, str]]:
+    document = json.loads(about)
     if document.pop("format") != FORMAT or document.pop("format_version") != 1:
         raise ValueError(f"{_ABOUT} is of another format")
     versions = dict(document.pop("versions"))

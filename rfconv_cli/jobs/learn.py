@@ -1,5 +1,6 @@
 """`learn`: from a table to a completed run."""
 
+import contextlib
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from rfconv_cli.jobs.memory import peak_memory, room_for
 from rfconv_cli.jobs.prepare import Notice, prepare
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import save
+from rfconv_cli.network.peers import Peers, peers_of_torchrun
 from rfconv_cli.run_writer import RunWriter, run_name
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.kinds import is_plain_text
@@ -43,12 +45,16 @@ def learn(
     given: a fields.json whose fields are trained on as they are; nothing is searched. test_data: a table whose rows are
     the test part.
     Returns the result document (`rfconv.result`). `notice` is told, a line at a time, what was done to the table.
-    Raises RfconvError; then no run is left in `runs`. Where it ends before its time, `resume` goes on.
+    Among processes that torchrun started, the first one speaks and writes; the others return the same document without
+    a path. Raises RfconvError; then no run is left in `runs`. Where it ends before its time, `resume` goes on.
     """
-    if old := waiting(runs):
-        notice(f"a learn that ended too soon waits in {old[0]}: rfconv learn --resume goes on, removing it forgets it")
-    begun = Begun(data, target, settings, now(), test_data, given)
-    return _carried_out(begun, None, runs, Course(notice, progress))
+    with peers_of_torchrun(settings.device) as peers:
+        if not peers.rank and (old := waiting(runs)):
+            notice(
+                f"a learn that ended too soon waits in {old[0]}: rfconv learn --resume goes on, removing it forgets it"
+            )
+        begun = Begun(data, target, settings, now(), test_data, given)
+        return _carried_out(begun, None, runs, Course(notice, progress), peers)
 
 
 def resume(runs: Path, notice: Notice, progress: Progress) -> dict[str, Any]:
@@ -57,13 +63,14 @@ def resume(runs: Path, notice: Notice, progress: Progress) -> dict[str, Any]:
     What it had found out is not worked out again. Raises RunError: nothing_to_resume, cannot_resume, table_changed; and
     as `learn` does.
     """
-    begun, name = newest(runs)
-    notice(f"resuming {name}: {shown(begun.data)}, target {begun.target}")
-    return _carried_out(again(begun), name, runs, Course(notice, progress))
+    with peers_of_torchrun("auto") as peers:
+        begun, name = newest(runs, peers)
+        notice(f"resuming {name}: {shown(begun.data)}, target {begun.target}")
+        return _carried_out(again(begun), name, runs, Course(notice, progress), peers)
 
 
-def _carried_out(begun: Begun, name: str | None, runs: Path, course: Course) -> dict[str, Any]:
-    """Read, fit, save. name: of the run, where it was begun before."""
+def _carried_out(begun: Begun, name: str | None, runs: Path, course: Course, peers: Peers) -> dict[str, Any]:
+    """Read, fit; the first process saves. name: of the run, where it was begun before."""
     settings, notice = begun.settings, course.notice
     tables = [begun.data, *([] if begun.test_data is None else [begun.test_data])]
     room = room_for(tables, settings, runs, notice)
@@ -74,12 +81,14 @@ def _carried_out(begun: Begun, name: str | None, runs: Path, course: Course) -> 
     fields = None if begun.given is None else read_given(begun.given, prepared.schema.names)
     used = settings if fields is None else settings_for(fields, settings)
     begun = replace(begun, identity=identity, test_identity=test_identity)
-    with (
-        RunWriter(runs, name or run_name(begun.created, begun.target)) as writer,
-        kept(begun, runs, name or writer.name, notice) as memo,
-    ):
+    with contextlib.ExitStack() as stack:
+        wanted = name or run_name(begun.created, begun.target)
+        writer = None if peers.rank else stack.enter_context(RunWriter(runs, wanted))
+        memo = stack.enter_context(kept(begun, runs, name or (writer.name if writer else wanted), notice, peers))
         learned = fit_and_judge(prepared, used, fields, room, replace(course, memo=memo))
-        result = result_document(writer.name, prepared.schema, learned.metrics)
+        result = result_document(writer.name if writer else wanted, prepared.schema, learned.metrics)
+        if writer is None:
+            return result
         course.measure("save", lambda: save(writer, prepared, learned, result, used, begun.created))
         about = _about(begun, table, course)
         path = writer.complete(about)

@@ -12,6 +12,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import UsageError
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.network.model import Head
+from rfconv_cli.network.peers import Share
 
 CPU = torch.device("cpu")
 _SLOT_VALUES_WORTH_THREADS = 200_000
@@ -25,7 +26,8 @@ def threads_for(settings: Settings, columns: int) -> int:
     Below some 200,000 slot values a step, threads gain little on an idle machine and cost tenfold on a busy one, where
     they wait for each other.
     """
-    return settings.threads or (int(cpu_count()) if _is_large(settings, columns) else 1)
+    here = max(1, int(cpu_count()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # torchrun's processes share them
+    return settings.threads or (here if _is_large(settings, columns) else 1)
 
 
 def device_for(settings: Settings, columns: int) -> torch.device:
@@ -99,6 +101,13 @@ def move(network: nn.Module, device: torch.device, generator: torch.Generator) -
     for module in network.modules():
         if isinstance(module, Head):
             module.generator = draws
+
+
+def draw_for(network: nn.Module, share: Share) -> None:
+    """From now on draw for whole batches where a process has but a share of each, so that all draw the same."""
+    for module in network.modules():
+        if isinstance(module, Head):
+            module.share = share
 
 
 def generators_of(network: nn.Module, generator: torch.Generator) -> list[torch.Generator]:

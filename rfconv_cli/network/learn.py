@@ -42,7 +42,7 @@ class Problem:
 
     names: the columns, sorted. outputs: the number of classes, or 1 for regression. valid_groups: (validation rows,)
     int64 codes of rows that were kept together, or None; train_groups: the same of the training rows. memo: what was
-    worked out of these or other rows before.
+    worked out of these or other rows before, and the processes that learn from these together.
     """
 
     names: tuple[str, ...]
@@ -145,8 +145,8 @@ def _search(
     def begin(step: int) -> None:
         begin_step(network, step, settings, noise)
 
-    rows = rows_on(device, problem.train)
-    found = search(loss, weights, logits, rows, settings, generator, progress, begin, draft=draft, others=[noise])
+    rows, shared = rows_on(device, problem.train), problem.memo.peers.together(loss)
+    found = search(shared, weights, logits, rows, settings, generator, progress, begin, draft=draft, others=[noise])
     settle(network)
     network.cpu()
     fields = _projected(network, problem, settings)
@@ -175,7 +175,9 @@ def train_on_fields(
     if (known := problem.memo.recall(key)) is not None:
         return _trained(network, known)
     draft = problem.memo.draft(key)
-    trained = train_network(network, problem.train, problem.valid, settings, generator, progress, draft)
+    trained = train_network(
+        network, problem.train, problem.valid, settings, generator, progress, draft, problem.memo.peers
+    )
     problem.memo.store(key, {"network": trained.network.state_dict(), "history": _losses(trained)})
     return trained
 
@@ -189,7 +191,9 @@ def history_on_fields(
         return _trained(torch.nn.Identity(), known)
     network, generator = network_on(problem, fields, settings)
     draft = problem.memo.draft(key)
-    trained = train_network(network, problem.train, problem.valid, settings, generator, progress, draft)
+    trained = train_network(
+        network, problem.train, problem.valid, settings, generator, progress, draft, problem.memo.peers
+    )
     problem.memo.store(key, {"network": {}, "history": _losses(trained)})
     return without_network(trained)
 
@@ -206,7 +210,9 @@ def trained_on_all(problem: Problem, fields: ReceptiveFields | None, before: Tra
     network, generator = network_on(together, fields, settings)
     if (known := problem.memo.recall(key)) is not None:
         return _trained(network, known)
-    trained = train_on_all(network, together.train, before, settings, generator, problem.memo.draft(key))
+    trained = train_on_all(
+        network, together.train, before, settings, generator, problem.memo.draft(key), problem.memo.peers
+    )
     problem.memo.store(key, {"network": trained.network.state_dict(), "history": _losses(trained)})
     return trained
 

@@ -14,34 +14,39 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from rfconv_cli.errors import RunError
 from rfconv_cli.fields.draft import NO_DRAFT, Draft, State
 from rfconv_cli.files import write_bytes
+from rfconv_cli.network.peers import ALONE, Peers
 
 _FIRST = 1.0  # seconds that may be lost at least
 _PATIENCE = 50  # a state is kept no sooner than after so many times the seconds that keeping it takes
 DONE, STATE = ".done", ".state"  # what the files of results end with, and those of what is under way
 _TREE = "tree"
-_UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError, SafetensorError)
+_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError, SafetensorError)
 
 
 @dataclass(frozen=True)
 class Memo:
-    """A folder of results and states; None keeps nothing. A disk that takes no more of them stops no learning."""
+    """A folder of results and states; None keeps nothing. A disk that takes no more of them stops no learning.
+
+    Of processes that learn together the first reads and writes, and tells the others.
+    """
 
     folder: Path | None = None
+    peers: Peers = ALONE
 
     def recall(self, key: str) -> State | None:
         """The result that was stored under `key`; None where there is none, or none that can be read."""
-        return None if self.folder is None else _read(self._result(key))
+        return None if self.folder is None else _read(self._result(key), self.peers)
 
     def store(self, key: str, result: State) -> None:
         """Store a result, in place of the state that led to it."""
-        if self.folder is None:
+        if self.folder is None or self.peers.rank:
             return
         with suppress(RunError):
             write_bytes(self._result(key), to_bytes(result))
@@ -50,7 +55,7 @@ class Memo:
 
     def draft(self, key: str) -> Draft:
         """Where the state of the work on `key` is kept."""
-        return NO_DRAFT if self.folder is None else _DraftOnDisk(self._state(key))
+        return NO_DRAFT if self.folder is None else _DraftOnDisk(self._state(key), self.peers)
 
     def _result(self, key: str) -> Path:
         assert self.folder is not None
@@ -67,16 +72,16 @@ NO_MEMO = Memo()
 class _DraftOnDisk(Draft):
     """Keeps a state every second, or less often where that would take more than a fiftieth of the time."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, peers: Peers) -> None:
+        self.path, self.peers = path, peers
         self.kept, self.wait = time.monotonic(), _FIRST
 
     def last(self) -> State | None:
-        return _read(self.path)
+        return _read(self.path, self.peers)
 
     def keep(self, state: Callable[[], State]) -> None:
         start = time.monotonic()
-        if start - self.kept < self.wait:
+        if self.peers.rank or start - self.kept < self.wait:
             return
         with suppress(RunError):
             write_bytes(self.path, to_bytes(state()))
@@ -103,14 +108,26 @@ def to_bytes(state: State) -> bytes:
     return save(tensors, {_TREE: tree})
 
 
-def _read(path: Path) -> State | None:
+def _read(path: Path, peers: Peers = ALONE) -> State | None:
+    data = None
+    if not peers.rank:
+        with suppress(OSError):
+            data = path.read_bytes()
+    data = peers.of_first(data)
     try:
-        with safe_open(path, framework="pt") as file:
-            tree = json.loads(file.metadata()[_TREE])
-            state = _with_tensors(tree, file.get_tensor)
+        return None if data is None else from_bytes(data)
     except _UNREADABLE:
         return None
-    return state if isinstance(state, dict) else None
+
+
+def from_bytes(data: bytes) -> State:
+    """The state that `to_bytes` wrote. Raises one of `_UNREADABLE` for anything else."""
+    size = int.from_bytes(data[:8], "little")
+    tree = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_TREE])
+    state = _with_tensors(tree, load(data).__getitem__)
+    if not isinstance(state, dict):
+        raise ValueError("no state")
+    return state
 
 
 def _without_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.conv import FixedConv, OwnKernels, RelaxedConv, SharedKernel
 from rfconv_cli.network.embed import PiecewiseLinear
+from rfconv_cli.network.peers import Share
 
 _BYTES = 256  # values of a byte: dropout is exact to 1/256
 _UNITS_OF_A_HEAD = 8  # at least: with fewer, dropout leaves a head too little to learn with
@@ -52,6 +53,7 @@ class Head(nn.Module):
         self.dropout = settings.dropout
         self.activation = settings.activation
         self.generator = generator
+        self.share: Share | None = None  # of each batch, where other processes have the rest
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
@@ -64,8 +66,10 @@ class Head(nn.Module):
             return x
         # torch's own dropout draws from the global state, and a whole number for each bit; ours takes bytes, 8 at once
         kept = max(1, round(_BYTES * (1 - self.dropout)))
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-        draws = words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[: x.numel()]
+        rows, width = self.share or Share(0, len(x), len(x)), x[0].numel()
+        words = torch.empty(-(-rows.whole * width // 8), dtype=torch.int64, device=x.device)
+        drawn = words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)
+        draws = drawn[rows.first * width :][: x.numel()]
         return x * (draws.view(x.shape) <= kept - 1).to(x.dtype) * (_BYTES / kept)
 
 
@@ -98,7 +102,7 @@ class FieldNetwork(nn.Module):
         if self.training and self.shifts:
             first = self.convs[0]
             assert isinstance(first, FixedConv)
-            x = moved_along(first.members, x, self.shifts, self.head.generator)
+            x = moved_along(first.members, x, self.shifts, self.head.generator, self.head.share)
         h = x.unsqueeze(2) if self.embedding is None else self.embedding(x)  # (batch, N, C_in)
         for conv in self.convs:
             h = activate(conv(h), self.head.activation)  # (batch, N, channels)
@@ -106,16 +110,19 @@ class FieldNetwork(nn.Module):
         return out
 
 
-def moved_along(members: Tensor, x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def moved_along(
+    members: Tensor, x: Tensor, often: float, generator: torch.Generator, share: Share | None = None
+) -> Tensor:
     """Rows moved by one slot: every column takes the value of its member in that slot, the same slot for all columns.
 
     Where slots have a common order these are the rows' shifted copies, as images are shifted to have more of them
-    (after Lassance, Vialatte, Gripon 2018). x (batch, N), members (N, K) int64 → (batch, N). A `share` of the rows,
-    each by a free slot drawn by `generator`; the others stay.
+    (after Lassance, Vialatte, Gripon 2018). x (batch, N), members (N, K) int64 → (batch, N). As many of the
+    rows as `often` says, each by a free slot drawn by `generator`; the others stay. share: of the batch, that x is.
     """
-    drawn = torch.rand(len(x), generator=generator, device=x.device)
+    rows = share or Share(0, len(x), len(x))
+    drawn = torch.rand(rows.whole, generator=generator, device=x.device)[rows.rows]
     free = members.shape[1] - 1
-    slot = torch.where(drawn < share, 1 + (drawn / share * free).long().clamp_max(free - 1), 0)
+    slot = torch.where(drawn < often, 1 + (drawn / often * free).long().clamp_max(free - 1), 0)
     return x.gather(1, members.T[slot])
 
 

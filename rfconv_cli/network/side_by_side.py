@@ -80,8 +80,10 @@ def _each(
 
 
 def processes_for(problem: Problem, tasks: int, steps: int, settings: Settings) -> int:
-    """How many processes share `tasks` of `steps` each: one where threads or a GPU are used, or too little or much."""
-    if device_for(settings, len(problem.names)) != CPU:
+    """How many processes share `tasks` of `steps` each: one where it is too little or too much, and where threads, a
+    GPU or the processes of torchrun work on each.
+    """
+    if device_for(settings, len(problem.names)) != CPU or problem.memo.peers.size > 1:
         return 1
     much = problem.train.x.nbytes + problem.valid.x.nbytes > _MOST_BYTES_SENT
     if much or threads_for(settings, len(problem.names)) > 1 or tasks * steps < _STEPS_WORTH_PROCESSES:

@@ -14,7 +14,8 @@ from rfconv_cli.config import Settings
 from rfconv_cli.errors import TrainingError
 from rfconv_cli.fields.draft import NO_DRAFT, Draft, State, restore, state_of
 from rfconv_cli.fields.search import Progress, Rows, one_cycle
-from rfconv_cli.network.device import device_for, device_of, generators_of, move, rows_on
+from rfconv_cli.network.device import device_for, device_of, draw_for, generators_of, move, rows_on
+from rfconv_cli.network.peers import ALONE, Peers
 
 _FIRST_STEPS = 10  # of a training: their weights are soon forgotten by the average
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256  # where the setting is left open
@@ -118,13 +119,14 @@ def train_network(
     generator: torch.Generator,
     progress: Progress,
     draft: Draft = NO_DRAFT,
+    peers: Peers = ALONE,
 ) -> Trained:
     """Minimise the loss on `train` (AdamW, one-cycle learning rate); keep the averaged weights best on `valid`.
 
     Stops after `settings.patience` epochs without a better validation loss. Goes on from `draft`, to the same end.
     Raises TrainingError on divergence.
     """
-    course = _Course(network, train, settings, generator)
+    course = _Course(network, train, settings, generator, peers)
     history, best = course.restored(draft.last())
     valid = rows_on(course.device, valid)
     while not (history and len(history) - _best(history) >= settings.patience) and len(history) < course.epochs:
@@ -153,12 +155,13 @@ def train_on_all(
     settings: Settings,
     generator: torch.Generator,
     draft: Draft = NO_DRAFT,
+    peers: Peers = ALONE,
 ) -> Trained:
     """Train on training and validation rows together, for the length of `before`: as many epochs as were best there.
 
     The history stays that one's: no row is left to say how far this training has come. Raises TrainingError.
     """
-    course = _Course(network, rows, settings, generator)
+    course = _Course(network, rows, settings, generator, peers)
     course.restored(draft.last())
     length = min(before.length or before.best_epoch, course.epochs)
     while course.passes < length:
@@ -178,7 +181,9 @@ class _Course:
     there is no averaging. passes: how many there were.
     """
 
-    def __init__(self, network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator) -> None:
+    def __init__(
+        self, network: nn.Module, train: Rows, settings: Settings, generator: torch.Generator, peers: Peers
+    ) -> None:
         self.device = device_for(settings, train.x.shape[1])
         self.average = copy.deepcopy(network) if settings.averaging else network
         move(network, self.device, generator)
@@ -187,6 +192,9 @@ class _Course:
         self.size, self.steps, self.epochs = (
             count(len(train), settings) for count in (batch_of, steps_of_epoch, epochs_of)
         )
+        self.peers, self.share = peers, peers.share(self.size)
+        if peers.size > 1:
+            draw_for(network, self.share)
         self.train = rows_on(self.device, train)
         self.optimiser = torch.optim.AdamW(
             network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
@@ -199,19 +207,28 @@ class _Course:
         self.network.train()
         losses = []
         for index in self.train.shuffled(self.generator).split(self.size)[: self.steps]:
-            x, *known = self.train.take(index).to(self.device).parts
+            x, *known = self.train.take(index[self.share.rows]).to(self.device).parts
             mixed = self.settings.precision == "bfloat16"
             with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-                loss = loss_value(self.network(x), *known)
+                loss = loss_value(self.network(x), *known) * self.peers.weight(self.share)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            self._share_gradients()
             self.optimiser.step()
             self.schedule.step()
             losses.append(loss.detach())
             taken = self.passes * self.steps + len(losses)
             _follow(self.average, self.network, max(1 / self.memory, _FIRST_STEPS / (taken + _FIRST_STEPS)))
         self.passes += 1
-        return float(sum(torch.stack(losses).tolist()) / self.steps)  # read at the end: a GPU does not wait for it
+        (every,) = self.peers.mean([torch.stack(losses)])
+        return float(sum(every.tolist()) / self.steps)  # read at the end: a GPU does not wait for it
+
+    def _share_gradients(self) -> None:
+        if self.peers.size > 1:
+            params = list(self.network.parameters())
+            grads = [torch.zeros_like(param) if param.grad is None else param.grad for param in params]
+            for param, grad in zip(params, self.peers.mean(grads), strict=True):
+                param.grad = grad
 
     def state(self, history: Sequence[Epoch], best: dict[str, Tensor]) -> State:
         """All that the passes to come depend on, and what those so far have brought."""
