@@ -31,12 +31,23 @@ def write_with(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
+        settle(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         if isinstance(error, OSError):
             raise cannot_write(path, error) from None
         raise
+
+
+def settle(folder: Path) -> None:
+    """Have the disk know the names in `folder`, where it can be asked to: after a failure of the power they stand."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_together(folder: Path, files: Mapping[str, bytes], replaced: Iterable[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""A lock on a folder that ends with its process, however that ends."""
+"""Locks on folders that end with their process, however that ends. Nothing is written: the folder itself is locked."""
 
 import contextlib
 import os
@@ -7,51 +7,62 @@ from pathlib import Path
 from types import ModuleType
 
 from rfconv_cli.errors import RunError
-from rfconv_cli.files import cannot_write
 
 fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows: there nothing is held, and two processes in one folder are the user's to avoid
+except ImportError:  # Windows: there nothing is locked, and two processes in one folder are the user's to avoid
     fcntl = None
-
-LOCK = "lock"
 
 
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold a folder while the block runs. Raises RunError where another process holds it, or the disk refuses."""
-    try:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except OSError as error:
-        raise cannot_write(folder / LOCK, error) from None
-    try:
+    """Hold a folder while the block runs. Raises RunError where another process holds it."""
+    with _opened(folder) as handle:
         if not _taken(handle):
             raise RunError(
                 f"{folder.name} is at work in another process", hint="wait for it, or end it first", code="held"
             )
         yield
-    finally:
-        os.close(handle)
+
+
+@contextlib.contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Hold a folder while the block runs, once those who came before are done."""
+    with _opened(folder) as handle:
+        if handle is not None and fcntl is not None:
+            with contextlib.suppress(OSError):  # a disk that knows no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def is_held(folder: Path) -> bool:
     """Whether a process that lives holds the folder."""
-    try:
-        handle = os.open(folder / LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
+    with _opened(folder) as handle:
         return not _taken(handle)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    try:
+        handle = None if fcntl is None else os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # it is gone by now
+        handle = None
+    try:
+        yield handle
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
-def _taken(handle: int) -> bool:
-    if fcntl is None:
+def _taken(handle: int | None) -> bool:
+    """Take the lock; also where there can be none."""
+    if handle is None or fcntl is None:
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:  # a disk that knows no locks
+        return True
     return True

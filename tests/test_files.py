@@ -113,7 +113,7 @@ def test_the_content_is_on_the_disk_before_it_takes_the_name(monkeypatch, target
     monkeypatch.setattr(os, "fsync", lambda handle: (steps.append("fsync"), fsync(handle))[1])
     monkeypatch.setattr(Path, "replace", lambda *paths: (steps.append("replace"), replace(*paths))[1])
     write_bytes(target, b"x")
-    assert steps == ["fsync", "replace"]
+    assert steps == ["fsync", "replace", "fsync"]  # the content, then the name
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX")

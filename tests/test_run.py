@@ -376,7 +376,8 @@ class Breaking:
         self.whole = os.fsync
 
     def __call__(self, handle: int) -> None:
-        if ".resume" not in str(Path(f"/proc/self/fd/{handle}").readlink()):
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        if ".resume" not in str(path) and not path.is_dir():
             self.calls += 1
             if self.calls == self.at:
                 raise self.error

@@ -10,7 +10,7 @@ from rfconv_cli.errors import UsageError
 from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.export.formats import edge_table, graphml, markdown
 from rfconv_cli.fields.value import ReceptiveFields
-from rfconv_cli.files import cannot_write, to_json, write_bytes
+from rfconv_cli.files import to_json, write_together
 from rfconv_cli.jobs.result import safe_for_sheets, table_bytes
 from rfconv_cli.run import Run, damaged
 
@@ -72,13 +72,8 @@ def export_files(
         raise UsageError("--shape, --centre and --coords say what to draw", hint="add --plot", code="nothing_to_draw")
     texts = {FILES.get(form, ""): written_as(document, form, csv_safe=csv_safe) for form in ("json", *formats)}
     pictures, notices = _drawn(run, document, grid, wish) if wish.plot else ({}, [])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
     written = {**texts, **pictures}
-    for name, data in written.items():
-        write_bytes(folder / name, data)
+    write_together(folder, written)
     return [folder / name for name in written], notices
 
 
