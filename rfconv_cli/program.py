@@ -1,7 +1,6 @@
 """The program around the commands: one command line in, the documented exit code out, every error said once."""
 
 import os
-import signal
 import sys
 import traceback
 from typing import NoReturn, TextIO
@@ -11,6 +10,7 @@ from typer.main import get_command
 
 from rfconv_cli.cli import app
 from rfconv_cli.errors import GateError, LostProcessError, RfconvError, TrainingError, UsageError, printable
+from rfconv_cli.interrupt import heed_signals
 
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory", "MPS backend out of memory")  # as torch says it
 _VERBOSE = frozenset({"-v", "--verbose"})
@@ -18,7 +18,7 @@ _VERBOSE = frozenset({"-v", "--verbose"})
 
 def main() -> NoReturn:
     """Run the program and exit with the documented code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an orderly end: half-written runs are removed
+    heed_signals()
     if "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0":  # of torchrun's processes the first speaks
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.exit(run_app(sys.argv[1:]))

@@ -18,6 +18,8 @@ from typing import Any
 import psutil
 from threadpoolctl import threadpool_limits
 
+from rfconv_cli.interrupt import end_with
+
 DONE, FAILED, TIME_LIMIT = "done", "failed", "time limit"
 _LOOK_EVERY = 0.02  # seconds between looks at the memory
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no number however large
@@ -90,7 +92,7 @@ def _is_over(deadline: float | None) -> bool:
 def _started(task: Task) -> tuple[Any, Any]:
     context = get_context("spawn")  # a fork of a process that holds torch's threads may hang
     ours, theirs = context.Pipe()
-    process = context.Process(target=_alone, args=(theirs, task), daemon=True)
+    process = context.Process(target=_alone, args=(theirs, task, os.getpid()), daemon=True)
     process.start()
     theirs.close()  # so that the end of the process is the end of the pipe
     return ours, process
@@ -127,9 +129,9 @@ def _share_done(tasks: Mapping[str, Task], outcomes: Mapping[str, Outcome], runn
     return (begun + done) / sum(task.cost for task in tasks.values())
 
 
-def _alone(connection: Any, task: Task) -> None:
+def _alone(connection: Any, task: Task, parent: int) -> None:
     """The whole life of a process: work, and say what became of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one hears it, and ends this one
+    end_with(parent)
     _silence()
     threadpool_limits(1)
     try:

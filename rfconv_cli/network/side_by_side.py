@@ -3,6 +3,7 @@
 A small network keeps one core busy, so the other cores take its siblings. Whether they do changes no digit.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress, Rows
 from rfconv_cli.fields.value import ReceptiveFields
+from rfconv_cli.interrupt import end_with
 from rfconv_cli.network.device import CPU, device_for, threads_for
 from rfconv_cli.network.learn import (
     Problem,
@@ -97,7 +99,8 @@ def in_processes(work: Callable[..., _R], tasks: Iterable[tuple[Any, ...]], coun
     Tensors travel as arrays.
     """
     # without files: joblib would map large arrays into a temporary folder
-    pool = Parallel(n_jobs=count, return_as="generator", max_nbytes=None)
+    began = {"initializer": end_with, "initargs": (os.getpid(),)}
+    pool = Parallel(n_jobs=count, return_as="generator", max_nbytes=None, **began)
     results: Generator[_R, None, None] = pool(delayed(_alone)(work, task) for task in tasks)
     return results
 
