@@ -11,7 +11,7 @@ from types import FrameType
 SECONDS = 5.0  # that an orderly end may take
 _LOOK_EVERY = 0.5  # seconds between a worker's looks at its parent
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_watched = threading.Event()
+_asked, _watched = threading.Event(), threading.Event()  # to end; for the end of the parent
 
 
 def heed_signals() -> None:
@@ -19,15 +19,20 @@ def heed_signals() -> None:
 
     A thread keeps the time, since the main one may be inside a long computation.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in _SIGNALS:
+        signal.signal(number, _end)
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     threading.Thread(target=_keep_time, args=(read,), daemon=True).start()
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _end(number: int, frame: FrameType | None) -> None:
+    if _asked.is_set():
+        os._exit(128 + number)
+    _asked.set()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)
 
 
