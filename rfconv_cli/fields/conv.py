@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rfconv_cli.fields.blocks import in_blocks, readers_of, worth_blocks
 from rfconv_cli.fields.candidates import (
     over_all_columns,
     straight_through_candidates,
@@ -149,13 +150,17 @@ class FixedConv(nn.Module):
     """
 
     members: Tensor
+    readers: Tensor | None
 
     def __init__(self, members: Tensor, kernel: SharedKernel | OwnKernels) -> None:
         super().__init__()
         self.register_buffer("members", members, persistent=False)
+        self.register_buffer("readers", readers_of(members, len(members)), persistent=False)
         self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.readers is not None and isinstance(self.kernel, SharedKernel) and worth_blocks(x):
+            return in_blocks(x, self.members, self.readers, self.kernel.weight, self.kernel.bias)
         out: Tensor = self.kernel(gather_slots(x, self.members))
         return out
 

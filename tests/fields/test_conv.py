@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from rfconv_cli.fields.blocks import MOST_FILLING, in_blocks, readers_of
 from rfconv_cli.fields.conv import (
     FixedConv,
     OwnKernels,
@@ -297,7 +298,8 @@ def test_no_tensor_is_larger_than_r_or_the_slot_values(estimator, create_graph):
         grads = torch.autograd.grad(conv(x).pow(3).sum(), inputs, create_graph=create_graph)
         if create_graph:
             torch.autograd.grad(sum(g.pow(2).sum() for g in grads), inputs)
-    slot_values = WIDE["batch"] * WIDE["columns"] * (WIDE["slots"] + 1) * WIDE["channels"]
+    filling = MOST_FILLING if estimator == "fixed" else 1  # of the readers of a block
+    slot_values = filling * WIDE["batch"] * WIDE["columns"] * (WIDE["slots"] + 1) * WIDE["channels"]
     r = WIDE["columns"] * WIDE["slots"] * WIDE["columns"]
     assert 0 < largest.numel <= max(slot_values, r) < slot_values * WIDE["columns"] // WIDE["channels"]
 
@@ -309,7 +311,7 @@ def test_the_fixed_convolution_never_builds_the_one_hot_tensor():
     x = torch.randn(2, columns, 1, generator=generator()).requires_grad_()
     with LargestTensor() as largest:
         conv(x).square().sum().backward()
-    assert largest.numel <= 2 * columns * slots < columns * slots * columns
+    assert largest.numel <= MOST_FILLING * 2 * columns * slots < columns * slots * columns
 
 
 def test_the_size_recorder_sees_the_naive_product():
@@ -327,3 +329,31 @@ def test_the_kernel_starts_from_its_generator_alone():
 def test_the_kernel_starts_with_he_variance():
     kernel = SharedKernel(9, 50, 200, generator()).weight.detach()  # 90,000 draws
     assert float(kernel.var()) == pytest.approx(2 / (9 * 50), rel=0.05)
+
+
+@pytest.mark.parametrize(("columns", "slots", "channels", "batch"), [(9, 3, 2, 5), (784, 9, 16, 9), (60, 5, 300, 70)])
+def test_blocks_of_rows_give_what_a_gather_and_a_product_do(columns, slots, channels, batch):
+    draw = generator()
+    members = torch.stack([torch.randperm(columns, generator=draw) for _ in range(slots)], dim=1)
+    kernel = SharedKernel(slots, channels, 4, draw)
+    x = torch.randn(batch, columns, channels, generator=draw).requires_grad_()
+    readers = readers_of(members, columns)
+    assert readers is not None
+    found = in_blocks(x, members, readers, kernel.weight, kernel.bias)
+    wanted = kernel(gather_slots(x, members))
+    assert torch.allclose(found, wanted, atol=1e-4)
+    inputs, onto = [x, *kernel.parameters()], torch.randn(wanted.shape, generator=draw)
+    for one, other in zip(
+        torch.autograd.grad(found, inputs, onto), torch.autograd.grad(wanted, inputs, onto), strict=True
+    ):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-3)
+
+
+def test_a_column_in_nearly_all_fields_is_added_onto_as_before():
+    members = torch.tensor([[i, 0] for i in range(40)])
+    assert readers_of(members, 40) is None
+    conv = FixedConv(members, SharedKernel(2, 1, 2, generator()))
+    x = torch.randn(3, 40, 1).requires_grad_()
+    conv(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad[:, 0].abs().min() > x.grad[:, 1].abs().max() * 5
