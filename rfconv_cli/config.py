@@ -203,7 +203,7 @@ class Settings(BaseModel):
         ge=0,
         le=1000,
     )
-    bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
+    bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100, le=100_000)
 
     preset: Preset = _setting(
         "default",
@@ -218,7 +218,9 @@ class Settings(BaseModel):
         "which are gone when it ends; unset: half of what is free.",
         pattern=r"^\d+(\.\d+)? ?[KMGTkmgt]?[Bb]?$",
     )
-    threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)
+    threads: int | None = _setting(
+        None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1, le=1024
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
         "auto", "Other", "Where networks are trained; auto: on a CUDA GPU where there is one and the table is large."
     )
