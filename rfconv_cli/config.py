@@ -305,11 +305,12 @@ def fault_of(error: ValidationError) -> tuple[str, Any, str]:
 
 
 def to_toml(settings: Settings) -> bytes:
-    """The settings as a TOML file; those that are unset are left out."""
+    """The settings as a TOML file; those that are unset are left out. What could steer a terminal stands in escapes."""
     import tomli_w
 
     values = {key: value for key, value in settings.model_dump(mode="json").items() if value is not None}
-    return tomli_w.dumps(values).encode()
+    text = tomli_w.dumps(values)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\U{ord(c):08X}" for c in text).encode()
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:

@@ -85,7 +85,10 @@ class Screen:
         whole = io.BytesIO()
         fill(whole)
         sys.stdout.flush()
-        sys.stdout.buffer.write(whole.getbuffer())
+        if sys.stdout.isatty():  # a program is given names as they are; a terminal would obey some of them
+            sys.stdout.write(printable(whole.getvalue().decode("utf-8", errors="replace")))
+        else:
+            sys.stdout.buffer.write(whole.getbuffer())
         sys.stdout.flush()
 
     def result(self, result: Mapping[str, Any], *, as_json: bool) -> None:

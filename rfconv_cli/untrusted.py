@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-_LARGEST = 1 << 40  # bytes of a file of which only the checksum is taken
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # A line as `config.to_toml` writes them: no tables, whose nesting and dotted keys cost tomllib far more than their size
 _TOML_LINE = re.compile(r'(?:\w+ = )?(?:\[\]|\[|\]|"(?:[^"\\]|\\.)*"|[\w.+-]+)?,?')
@@ -37,9 +36,9 @@ def read_file(folder: Path, name: str, most: int) -> bytes:
     return data
 
 
-def file_sum(folder: Path, name: str) -> str:
+def file_sum(folder: Path, name: str, most: int) -> str:
     """The sha256 of a file of the folder, as hex, without holding the file. Raises as `read_file` does."""
-    with _opened(folder, name, _LARGEST) as (file, _):
+    with _opened(folder, name, most) as (file, _):
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
@@ -64,7 +63,7 @@ def parse_json(data: bytes) -> Any:
 def parse_settings(data: bytes) -> dict[str, Any]:
     """The keys and values of a config.toml as `to_toml` writes it. Raises ValueError for any other TOML, too."""
     text = data.decode("utf-8")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not _TOML_LINE.fullmatch(line.strip()):
             raise ValueError(f"line {number} of the settings is not as rfconv writes them")
     return tomllib.loads(text)

@@ -151,7 +151,7 @@ def _moments(cells: pa.Table, places: Sequence[int], name: str, lines: int) -> p
     for row, pieces in enumerate(zip(*(cells.column(place).to_pylist() for place in places), strict=True)):
         try:
             found.append(_moment(pieces))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             said = "/".join(str(piece) for piece in pieces)
             raise _damaged(name, f"line {lines + 1 + row} has no date: {said!r}") from None
     return pa.chunked_array([pa.array(found, pa.timestamp("us"))])
