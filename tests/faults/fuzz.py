@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def changed_json(document: Any, draw: Draw) -> Any:
     for _ in range(draw.choice((1, 1, 2, 3))):
         places = list(_places(document))
         if not places:
-            return draw.choice(ODD_VALUES)
+            return _odd(draw)
         holder, key = draw.choice(places)
         kind = draw.randrange(6)
         if kind == 0:
@@ -123,16 +124,21 @@ def changed_json(document: Any, draw: Draw) -> Any:
         elif kind == 1 and isinstance(holder, list):
             holder.insert(key, holder[key])
         elif kind == 2 and isinstance(holder, dict):
-            holder[draw.choice(list(holder))] = holder.pop(key)
+            other = draw.choice(list(holder))
+            holder[other] = holder.pop(key)
         elif kind == 3:
-            other, place = draw.choice(places)
-            if place in (other if isinstance(other, dict) else range(len(other))):
-                holder[key] = json.loads(json.dumps(other[place]))  # a copy: else it could hold itself
+            there, place = draw.choice(places)
+            if place in (there if isinstance(there, dict) else range(len(there))):
+                holder[key] = deepcopy(there[place])  # else it could hold itself
         elif kind == 4 and isinstance(holder[key], int | float):
             holder[key] = draw.choice((-1, 0, 1, 2, 7, 1e-300, 1e300, 2**31, 2**53, 2**63, -0.0, holder[key] + 1))
         else:
-            holder[key] = draw.choice(ODD_VALUES)
+            holder[key] = _odd(draw)
     return document
+
+
+def _odd(draw: Draw) -> Any:
+    return deepcopy(draw.choice(ODD_VALUES))
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
