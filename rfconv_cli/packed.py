@@ -1,7 +1,9 @@
 """Parquet from a stranger: unpacked only as far as its own size allows.
 
-A few bytes of Parquet can stand for a table of terabytes: by packing, by runs of one value, and by a dictionary whose
-long text stands in every row. What rfconv writes unpacks to some thirty times its size at the most.
+A few bytes of Parquet can stand for a table of terabytes: by packing, by runs of one value, by a dictionary whose long
+text stands in every row, and by texts that say only how they differ from the one before. What rfconv writes unpacks to
+some thirty times its size at the most. What a file says of itself in its footer need not be true, so the headers of its
+pages, by which Arrow takes memory, are read here before it does.
 """
 
 import io
@@ -11,10 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rfconv_cli.thrift import Struct
+
 _RATIO, _FLOOR = 256, 1 << 26  # bytes of a table for each byte of its file; and what any table may have
 _BATCH = 1 << 16
-_TEXT = ("BYTE_ARRAY",)
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
+_WIDTHS = {0: 1, 1: 4, 2: 8, 3: 8, 4: 4, 5: 8, 6: 4}  # by Parquet's types: boolean, int32, int64, int96, floats, text
+_TEXT = 6
+_WRITER = b"parquet-cpp"  # for some old writers Arrow reads beyond where their columns end
+_PACKINGS = (0, 1, 6)  # not at all, snappy, zstd
+_ENCODINGS = (0, 2, 3, 4, 8)  # plain, dictionary, runs: each value is said in full, or by its place
+_MAGIC = b"PAR1"
 
 
 def read_parquet(data: bytes) -> pa.Table:
@@ -33,26 +41,42 @@ def read_parquet(data: bytes) -> pa.Table:
             table = pa.Table.from_batches(batches, file.schema_arrow)
         plain = [_plain(column) for column in table.columns]
         return pa.table(plain, names=table.column_names)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except (pa.ArrowException, OSError, MemoryError, LookupError, TypeError, AttributeError) as error:
         raise ValueError((str(error).splitlines() or ["it is not Parquet"])[0]) from None
 
 
 def _texts(data: bytes, most: int) -> list[str]:
-    """The columns of text, once what the file says of its size is within `most` bytes."""
-    metadata = pq.read_metadata(io.BytesIO(data))
-    columns = [metadata.schema.column(i) for i in range(metadata.num_columns)]
-    if any(column.max_repetition_level or column.max_definition_level > 1 for column in columns):
+    """The columns of text, once it is sure that the table takes no more than `most` bytes.
+
+    The footer is read here, and not by pyarrow, whose views of it end the process where it is forged.
+    """
+    footer = _footer(data)
+    root, *columns = footer[2]
+    if root.get(5) != len(columns) or any(5 in column or column.get(3) not in (0, 1) for column in columns):
         raise ValueError("it has nested columns")
-    if any(column.physical_type not in _WIDTHS for column in columns):
+    if any(column.get(1) not in _WIDTHS for column in columns):
         raise ValueError("it has columns of odd types")
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    rows = sum(group.num_rows for group in groups)
-    said = sum(group.total_byte_size for group in groups)
-    if min(rows, said, *(g.num_rows for g in groups), 0) < 0:
-        raise ValueError("its sizes are below 0")
-    if max(said, rows * sum(_WIDTHS[column.physical_type] for column in columns)) > most:
+    if not footer.get(6, b"").startswith(_WRITER):
+        raise ValueError("another program wrote it")
+    rows = [group[3] for group in footer[4]]
+    if min(rows, default=0) < 0 or sum(rows) != footer[3]:
+        raise ValueError("its row counts are odd")
+    size = sum(rows) * sum(_WIDTHS[column[1]] for column in columns)
+    for group in footer[4]:
+        for described, column in zip(group[1], columns, strict=True):
+            if 1 in described or described[3][1] != column[1]:  # in another file, or of another type
+                raise ValueError("its columns are odd")
+            size += size_of_pages(data, described[3], most)
+    if size > 2 * most:
         raise ValueError("it would unpack to far more than its size")
-    return [column.path for column in columns if column.physical_type in _TEXT]
+    return [column[4].decode() for column in columns if column[1] == _TEXT]
+
+
+def _footer(data: bytes) -> dict[int, Any]:
+    size = int.from_bytes(data[-8:-4], "little")
+    if len(data) < 12 or not (data.startswith(_MAGIC) and data.endswith(_MAGIC)) or size > len(data) - 12:
+        raise ValueError("it is not Parquet")
+    return Struct(data, len(data) - 8 - size).read()[0]
 
 
 def _size_of(batch: Any) -> int:
@@ -63,6 +87,29 @@ def _size_of(batch: Any) -> int:
         if pa.types.is_dictionary(column.type):
             lengths = pc.binary_length(column.dictionary)
             size += pc.sum(lengths.take(column.indices)).as_py() or 0
+    return size
+
+
+def size_of_pages(data: bytes, column: dict[int, Any], most: int) -> int:
+    """Bytes of a column's pages once they are unpacked, as their own headers say. column: its part of the footer.
+
+    Raises ValueError for odd pages. Ends early beyond `most`.
+    """
+    if column[4] not in _PACKINGS:
+        raise ValueError("it is packed in another way")
+    # Arrow begins at the dictionary only where that lies before the data
+    place = min(column[9], column.get(11) or column[9])
+    end, size = place + column[7], 0
+    if not 0 <= place <= end <= len(data):
+        raise ValueError("its columns lie outside of it")
+    while place < end and size <= most:
+        header, place = Struct(data, place).read()
+        unpacked, packed = header.get(2, -1), header.get(3, -1)
+        # of a data page, one of version 2, a dictionary
+        encodings = [header[kind][at] for kind, at in ((5, 2), (8, 4), (7, 2)) if kind in header]
+        if min(unpacked, packed) < 0 or not encodings or not set(encodings) <= set(_ENCODINGS):
+            raise ValueError("it has odd pages")
+        place, size = place + packed, size + unpacked
     return size
 
 

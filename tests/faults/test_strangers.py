@@ -1,25 +1,33 @@
 """Runs from strangers: nothing of them runs, nothing is written but where told, and each ends as a documented code."""
 
+import io
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rfconv_cli.errors import DataError, RunError
 from rfconv_cli.jobs.given import load_fields
-from rfconv_cli.packed import read_parquet
+from rfconv_cli.packed import read_parquet, size_of_pages
 from rfconv_cli.program import run_app
 from rfconv_cli.run import find_run
+from rfconv_cli.thrift import Struct
 from rfconv_cli.untrusted import file_sum, is_inner, parse_json, parse_settings, read_file
 from tests.faults.forgeries import DAMAGED, FORMULA, ODD, ODDITIES, marker_of, odd_words, renamed, write_run_json
-from tests.faults.fuzz import fuzz, real_files
+from tests.faults.fuzz import changed_bytes, fuzz, real_files
 from tests.test_run import quick_learn
 
 DOCUMENTED = (0, 2, 3, 4, 6)
@@ -369,3 +377,63 @@ def test_some_thousand_random_inputs_end_as_documented(tmp_path):
     assert tally.failures == {}
     assert sum(tally.outcomes.values()) == 4000
     assert sum(count for (_, outcome), count in tally.outcomes.items() if outcome == "read") > 200
+
+
+def parquet_of(table: pa.Table, **how: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **how)
+    return sink.getvalue()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "a page of zeros": lambda: parquet_of(
+        pa.table({"row": np.zeros(1 << 24, np.int64)}), use_dictionary=False, compression="zstd", data_page_size=1 << 30
+    ),
+    "texts by their differences": lambda: parquet_of(
+        pa.table({"part": ["train"] * 9}), use_dictionary=False, column_encoding={"part": "DELTA_BYTE_ARRAY"}
+    ),
+    "another packing": lambda: parquet_of(pa.table({"row": [1]}), compression="gzip"),
+    "lists": lambda: parquet_of(pa.table({"row": [[1]]})),
+    "no page where the footer says": lambda: parquet_of(pa.table({"row": [1]})).replace(
+        b"\x15\x04\x15", b"\xff\xff\xff"
+    ),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_parquet_that_rfconv_would_not_write_is_refused_before_arrow_reads_it(monkeypatch, bomb):
+    data = BOMBS[bomb]()
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_: pytest.fail("Arrow was to read it"))
+    with pytest.raises(ValueError, match=r"more than its size|odd pages|another way|nested"):
+        read_parquet(data)
+
+
+def test_the_pages_headers_say_what_the_footer_says():
+    rows = 200_000
+    table = pa.table({"row": np.arange(rows), "part": ["train", "test"] * (rows // 2), "x": [None, 0.5] * (rows // 2)})
+    for how in (
+        {"compression": "zstd"},
+        {"use_dictionary": False},
+        {"data_page_version": "2.0"},
+        {"write_page_index": True},
+    ):
+        data = parquet_of(table, **how)
+        assert read_parquet(data).equals(table)
+        group = pq.read_metadata(io.BytesIO(data)).row_group(0)
+        (own,) = Struct(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).read()[0][4]
+        for place, described in enumerate(own[1]):
+            said = group.column(place).total_uncompressed_size
+            assert size_of_pages(data, described[3], 1 << 40) == pytest.approx(said, rel=0.05, abs=500)
+
+
+def test_random_changes_of_parquet_end_as_a_table_or_a_value_error():
+    table = pa.table({"row": np.arange(50), "part": ["train", "test"] * 25, "x": [None, 0.5] * 25})
+    data = parquet_of(table, compression="zstd")
+    outcomes = Counter()
+    for seed in range(3000):
+        try:
+            read_parquet(changed_bytes(data, random.Random(seed)))
+            outcomes["read"] += 1
+        except ValueError:
+            outcomes["refused"] += 1
+    assert min(outcomes["read"], outcomes["refused"]) > 50
