@@ -381,21 +381,27 @@ def fuzz(inputs: int, seed: int, files: Files, told: Callable[[str], None] = lam
     """Three runs to two tables, until `inputs` of both or too many failures."""
     tally, known = Tally(), 0
     for number in range(inputs):
-        spelled = f"{seed}-{number}"
-        draw = Draw(spelled)
-        if number % 5 < 3:
-            name = draw.choice(sorted(files))
-            tally.take(name, partial(fuzz_run, files, name, draw), spelled)
-        else:
-            place = draw.randrange(len(TABLES))
-            kind = "a download of JMA" if place >= len(TABLES) - 2 else "a text table"
-            tally.take(kind, partial(fuzz_table, TABLES[place], draw), spelled)
+        try:
+            _one(tally, files, number, f"{seed}-{number}")
+        except KeyboardInterrupt:  # what was found so far is told
+            break
         if len(tally.failures) >= _MISSTEPS:
             break
         if number % 20_000 == 19_999 or len(tally.failures) > known:
             known = len(tally.failures)
             told(f"{number + 1:,} inputs, {len(tally.failures)} kinds of failure: {list(tally.failures)[-1:]}")
     return tally
+
+
+def _one(tally: Tally, files: Files, number: int, seed: str) -> None:
+    draw = Draw(seed)
+    if number % 5 < 3:
+        name = draw.choice(sorted(files))
+        tally.take(name, partial(fuzz_run, files, name, draw), seed)
+    else:
+        place = draw.randrange(len(TABLES))
+        kind = "a download of JMA" if place >= len(TABLES) - 2 else "a text table"
+        tally.take(kind, partial(fuzz_table, TABLES[place], draw), seed)
 
 
 def main() -> int:
