@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rfconv_cli.thrift import Struct
+from rfconv_cli.thrift import BYTES, I32, I64, LIST, STRUCT, Struct
 
 _RATIO, _FLOOR = 256, 1 << 26  # bytes of a table for each byte of its file; and what any table may have
 _BATCH = 1 << 16
@@ -23,6 +23,8 @@ _WRITER = b"parquet-cpp"  # for some old writers Arrow reads beyond where their 
 _PACKINGS = (0, 1, 6)  # not at all, snappy, zstd
 _ENCODINGS = (0, 2, 3, 4, 8)  # plain, dictionary, runs: each value is said in full, or by its place
 _MAGIC = b"PAR1"
+
+Fields = dict[tuple[int, int], Any]
 
 
 def read_parquet(data: bytes) -> pa.Table:
@@ -51,28 +53,34 @@ def _texts(data: bytes, most: int) -> list[str]:
     The footer is read here, and not by pyarrow, whose views of it end the process where it is forged.
     """
     footer = _footer(data)
-    root, *columns = footer[2]
-    if root.get(5) != len(columns) or any(5 in column or column.get(3) not in (0, 1) for column in columns):
+    root, *columns = footer[2, LIST]
+    if root.get((5, I32)) != len(columns) or any(map(_is_nested, columns)):
         raise ValueError("it has nested columns")
-    if any(column.get(1) not in _WIDTHS for column in columns):
+    if any(column.get((1, I32)) not in _WIDTHS for column in columns):
         raise ValueError("it has columns of odd types")
-    if not footer.get(6, b"").startswith(_WRITER):
+    if not footer.get((6, BYTES), b"").startswith(_WRITER):
         raise ValueError("another program wrote it")
-    rows = [group[3] for group in footer[4]]
-    if min(rows, default=0) < 0 or sum(rows) != footer[3]:
+    rows = [group[3, I64] for group in footer[4, LIST]]
+    if min(rows, default=0) < 0 or sum(rows) != footer[3, I64]:
         raise ValueError("its row counts are odd")
-    size = sum(rows) * sum(_WIDTHS[column[1]] for column in columns)
-    for group in footer[4]:
-        for described, column in zip(group[1], columns, strict=True):
-            if 1 in described or described[3][1] != column[1]:  # in another file, or of another type
+    size = sum(rows) * sum(_WIDTHS[column[1, I32]] for column in columns)
+    for group in footer[4, LIST]:
+        for described, column in zip(group[1, LIST], columns, strict=True):
+            if (1, BYTES) in described or described[3, STRUCT][1, I32] != column[
+                1, I32
+            ]:  # in another file, or of another type
                 raise ValueError("its columns are odd")
-            size += size_of_pages(data, described[3], most)
+            size += size_of_pages(data, described[3, STRUCT], most)
     if size > 2 * most:
         raise ValueError("it would unpack to far more than its size")
-    return [column[4].decode() for column in columns if column[1] == _TEXT]
+    return [column[4, BYTES].decode() for column in columns if column[1, I32] == _TEXT]
 
 
-def _footer(data: bytes) -> dict[int, Any]:
+def _is_nested(column: Fields) -> bool:
+    return (5, I32) in column or column.get((3, I32)) not in (0, 1)
+
+
+def _footer(data: bytes) -> Fields:
     size = int.from_bytes(data[-8:-4], "little")
     if len(data) < 12 or not (data.startswith(_MAGIC) and data.endswith(_MAGIC)) or size > len(data) - 12:
         raise ValueError("it is not Parquet")
@@ -90,23 +98,23 @@ def _size_of(batch: Any) -> int:
     return size
 
 
-def size_of_pages(data: bytes, column: dict[int, Any], most: int) -> int:
+def size_of_pages(data: bytes, column: Fields, most: int) -> int:
     """Bytes of a column's pages once they are unpacked, as their own headers say. column: its part of the footer.
 
     Raises ValueError for odd pages. Ends early beyond `most`.
     """
-    if column[4] not in _PACKINGS:
+    if column[4, I32] not in _PACKINGS:
         raise ValueError("it is packed in another way")
     # Arrow begins at the dictionary only where that lies before the data
-    place = min(column[9], column.get(11) or column[9])
-    end, size = place + column[7], 0
+    place = min(column[9, I64], column.get((11, I64)) or column[9, I64])
+    end, size = place + column[7, I64], 0
     if not 0 <= place <= end <= len(data):
         raise ValueError("its columns lie outside of it")
     while place < end and size <= most:
         header, place = Struct(data, place).read()
-        unpacked, packed = header.get(2, -1), header.get(3, -1)
+        unpacked, packed = header.get((2, I32), -1), header.get((3, I32), -1)
         # of a data page, one of version 2, a dictionary
-        encodings = [header[kind][at] for kind, at in ((5, 2), (8, 4), (7, 2)) if kind in header]
+        encodings = [header[of, STRUCT][at, I32] for of, at in ((5, 2), (8, 4), (7, 2)) if (of, STRUCT) in header]
         if min(unpacked, packed) < 0 or not encodings or not set(encodings) <= set(_ENCODINGS):
             raise ValueError("it has odd pages")
         place, size = place + packed, size + unpacked

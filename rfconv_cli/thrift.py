@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+I32, I64, BYTES, LIST, STRUCT = 5, 6, 8, 9, 12  # kinds of values
+_FIELDS = 1 << 16  # ids are numbers of 16 bits, and wrap
+
 
 class Struct:
     """Reads a struct that stands at a place of some bytes."""
@@ -12,16 +15,20 @@ class Struct:
     def __init__(self, data: bytes, place: int) -> None:
         self.data, self.place = data, place
 
-    def read(self, depth: int = 0) -> tuple[dict[int, Any], int]:
-        """Its values by their ids, and where it ends: whole numbers, bytes, structs and lists; None of what is none.
+    def read(self, depth: int = 0) -> tuple[dict[tuple[int, int], Any], int]:
+        """Its values by their ids and kinds, and where it ends: numbers, bytes, structs and lists; None of others.
 
-        Raises ValueError where it is damaged.
+        By their kinds too, since Arrow passes over a field of another kind than it expects. Raises ValueError where it
+        is damaged, or says a field twice: nobody should have to guess which of the two counts.
         """
-        found: dict[int, Any] = {}
-        field = 0
+        found: dict[tuple[int, int], Any] = {}
+        field, seen = 0, set[int]()
         while kind := self._byte():
             field = field + (kind >> 4) if kind >> 4 else self._number()
-            found[field] = self._value(kind & 15, depth)
+            if field % _FIELDS in seen:
+                raise ValueError("it says something twice")
+            seen.add(field % _FIELDS)
+            found[field % _FIELDS, kind & 15] = self._value(kind & 15, depth)
         return found, self.place
 
     def _value(self, kind: int, depth: int, *, listed: bool = False) -> Any:

@@ -24,7 +24,7 @@ from rfconv_cli.jobs.given import load_fields
 from rfconv_cli.packed import read_parquet, size_of_pages
 from rfconv_cli.program import run_app
 from rfconv_cli.run import find_run
-from rfconv_cli.thrift import Struct
+from rfconv_cli.thrift import I32, LIST, STRUCT, Struct
 from rfconv_cli.untrusted import file_sum, is_inner, parse_json, parse_settings, read_file
 from tests.faults.forgeries import DAMAGED, FORMULA, ODD, ODDITIES, marker_of, odd_words, renamed, write_run_json
 from tests.faults.fuzz import changed_bytes, fuzz, real_files
@@ -420,10 +420,10 @@ def test_the_pages_headers_say_what_the_footer_says():
         data = parquet_of(table, **how)
         assert read_parquet(data).equals(table)
         group = pq.read_metadata(io.BytesIO(data)).row_group(0)
-        (own,) = Struct(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).read()[0][4]
-        for place, described in enumerate(own[1]):
+        (own,) = Struct(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little")).read()[0][4, LIST]
+        for place, described in enumerate(own[1, LIST]):
             said = group.column(place).total_uncompressed_size
-            assert size_of_pages(data, described[3], 1 << 40) == pytest.approx(said, rel=0.05, abs=500)
+            assert size_of_pages(data, described[3, STRUCT], 1 << 40) == pytest.approx(said, rel=0.05, abs=500)
 
 
 def test_random_changes_of_parquet_end_as_a_table_or_a_value_error():
@@ -437,3 +437,11 @@ def test_random_changes_of_parquet_end_as_a_table_or_a_value_error():
         except ValueError:
             outcomes["refused"] += 1
     assert min(outcomes["read"], outcomes["refused"]) > 50
+
+
+def test_a_struct_that_says_a_field_twice_in_whatever_spelling_is_refused():
+    once, again, wrapped = b"\x15\x02", b"\x05\x02\x02", b"\x05\x82\x80\x08\x02"  # field 1; field 1; field 65537
+    assert Struct(once + b"\0", 0).read() == ({(1, I32): 1}, 3)
+    for second in (again, wrapped):
+        with pytest.raises(ValueError, match="twice"):
+            Struct(once + second + b"\0", 0).read()
