@@ -12,9 +12,10 @@ from rfconv_cli.export.map import field_map
 from rfconv_cli.export.plots import save_figure
 from rfconv_cli.files import write_bytes
 from rfconv_cli.jobs.compare import Asked, compare
-from rfconv_cli.jobs.pictures import fields_of, groups_of, on_grid
+from rfconv_cli.jobs.pictures import groups_of, on_grid
 from rfconv_cli.jobs.places import read_places
 from rfconv_cli.run import Run
+from rfconv_cli.stored import stored_fields
 
 SIDE = 28
 CENTRES = ((15, 15), (13, 25), (25, 25))  # (row, column) in figure 4.1
@@ -95,7 +96,7 @@ def draw_grid(run: Run, pixel_of: Sequence[int], stem: Path) -> list[Path]:
     """
     document = run.json("fields.json")
     columns = [f"p{list(pixel_of).index(pixel):03d}" for pixel in range(SIDE * SIDE)]
-    fields = on_grid(fields_of(run, document), columns)
+    fields = on_grid(stored_fields(run, document), columns)
     centres = [columns[row * SIDE + column] for row, column in CENTRES]
     figure = centre_views(fields, centres, (SIDE, SIDE), groups=groups_of(document))
     return save_figure(figure, stem, write_bytes)
@@ -104,7 +105,7 @@ def draw_grid(run: Run, pixel_of: Sequence[int], stem: Path) -> list[Path]:
 def draw_map(run: Run, stations: Path, stem: Path) -> list[Path]:
     """The fields of mean temperature at three stations on the map. stations: station, latitude, longitude."""
     document = run.json("fields.json")
-    fields = fields_of(run, document)
+    fields = stored_fields(run, document)
     places, _ = read_places(stations, {column["name"]: column["source"] for column in document["columns"]})
     wanted = [
         next(name for name in fields.names if word in name and "avg_temperature" in name)

@@ -203,7 +203,7 @@ class Settings(BaseModel):
         ge=0,
         le=1000,
     )
-    bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100)
+    bootstrap: int = _setting(2000, "Judging", "Bootstrap draws behind each interval.", ge=100, le=100_000)
 
     preset: Preset = _setting(
         "default",
@@ -218,7 +218,9 @@ class Settings(BaseModel):
         "which are gone when it ends; unset: half of what is free.",
         pattern=r"^\d+(\.\d+)? ?[KMGTkmgt]?[Bb]?$",
     )
-    threads: int | None = _setting(None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1)
+    threads: int | None = _setting(
+        None, "Other", "CPU threads; unset: one for a small table, else all cores.", ge=1, le=1024
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
         "auto", "Other", "Where networks are trained; auto: on a CUDA GPU where there is one and the table is large."
     )
@@ -303,11 +305,12 @@ def fault_of(error: ValidationError) -> tuple[str, Any, str]:
 
 
 def to_toml(settings: Settings) -> bytes:
-    """The settings as a TOML file; those that are unset are left out."""
+    """The settings as a TOML file; those that are unset are left out. What could steer a terminal stands in escapes."""
     import tomli_w
 
     values = {key: value for key, value in settings.model_dump(mode="json").items() if value is not None}
-    return tomli_w.dumps(values).encode()
+    text = tomli_w.dumps(values)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\U{ord(c):08X}" for c in text).encode()
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:

@@ -5,12 +5,15 @@ import errno
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from rfconv_cli.errors import RunError
+
+_NOT_PLAIN = re.compile("[^\n -~]+")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -97,8 +100,20 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def to_json(document: Any) -> str:
-    """One UTF-8 JSON text, indented, without NaN, ending in a newline."""
-    return json.dumps(without_nan(document), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """One UTF-8 JSON text, indented, without NaN, ending in a newline.
+
+    Characters that could steer a terminal or turn what is read there are written as \\uXXXX; 酒田 stays as it is.
+    """
+    return escaped(json.dumps(without_nan(document), ensure_ascii=False, indent=1, allow_nan=False)) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A JSON text with what is not printable in its strings as \\uXXXX."""
+    return _NOT_PLAIN.sub(lambda found: found[0] if found[0].isprintable() else _in_escapes(found[0]), text)
+
+
+def _in_escapes(text: str) -> str:
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] if c != "\x7f" else "\\u007f" for c in text)
 
 
 def without_nan(value: Any) -> Any:

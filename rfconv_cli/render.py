@@ -85,7 +85,10 @@ class Screen:
         whole = io.BytesIO()
         fill(whole)
         sys.stdout.flush()
-        sys.stdout.buffer.write(whole.getbuffer())
+        if sys.stdout.isatty():  # a program is given names as they are; a terminal would obey some of them
+            sys.stdout.write(printable(whole.getvalue().decode("utf-8", errors="replace")))
+        else:
+            sys.stdout.buffer.write(whole.getbuffer())
         sys.stdout.flush()
 
     def result(self, result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -195,7 +198,7 @@ def _scores(result: Mapping[str, Any]) -> Table:
             Text(printable(label)),
             _number(control),
             _interval(control["interval"]),
-            Text(f"{gain['mean']:+.3f}"),
+            Text(_said(gain["mean"], "+.3f")),
             _count(control.get("parameters")),
         )
     return table
@@ -272,11 +275,15 @@ def _title(result: Mapping[str, Any]) -> str:
 
 
 def _number(scores: Mapping[str, Any]) -> Text:
-    return Text(f"{scores['accuracy'] if 'accuracy' in scores else scores['r2']:.3f}")
+    return Text(_said(scores["accuracy"] if "accuracy" in scores else scores["r2"]))
 
 
-def _interval(pair: Sequence[float]) -> Text:
-    return Text(f"{pair[0]:.3f} – {pair[1]:.3f}")
+def _interval(pair: Sequence[float | None]) -> Text:
+    return Text(f"{_said(pair[0])} – {_said(pair[1])}")
+
+
+def _said(number: float | None, form: str = ".3f") -> str:
+    return "?" if number is None else format(number, form)
 
 
 def _count(number: int | None) -> Text:
@@ -285,5 +292,5 @@ def _count(number: int | None) -> Text:
 
 def _score(test: Mapping[str, Any]) -> str:
     if "accuracy" in test:
-        return f"accuracy {test['accuracy']:.3f}"
-    return f"R² {test['r2']:.3f}, RMSE {test['rmse']:.4g}" if "r2" in test else ""
+        return f"accuracy {_said(test['accuracy'])}"
+    return f"R² {_said(test['r2'])}, RMSE {_said(test.get('rmse'), '.4g')}" if "r2" in test else ""

@@ -11,6 +11,7 @@ from rfconv_cli.errors import UsageError, nearest
 
 CONFIG_FILE = "rfconv.toml"
 ENVIRONMENT = "RFCONV_"
+_LARGEST = 1 << 22  # bytes of a file of settings
 _NO_SETTING = frozenset({"RFCONV_RUN"})  # names a run; see `run.find_run`
 
 
@@ -34,8 +35,10 @@ def _from_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise UsageError(
             f"{path.name} cannot be read: {error}", hint=f"mend or remove {path.name}", code="bad_config"
         ) from None

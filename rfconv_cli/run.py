@@ -1,27 +1,44 @@
 """The run folder, found and loaded again: JSON, Parquet and safetensors, never pickle."""
 
+import contextlib
 import hashlib
-import io
 import json
-import tomllib
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from pydantic import BaseModel
 
 from rfconv_cli.config import Settings, from_values, stored_settings
-from rfconv_cli.errors import RunError, UsageError
+from rfconv_cli.errors import RfconvError, RunError, UsageError
 from rfconv_cli.files import to_json
+from rfconv_cli.packed import read_parquet
+from rfconv_cli.shapes import FieldsShape, MetricsShape, RunShape, require_shape
 from rfconv_cli.table.schema import Schema
+from rfconv_cli.untrusted import file_sum, is_inner, parse_json, parse_settings, read_file, reason_of
 
 RUN_FORMAT = "rfconv.run"
 FORMAT_VERSION = 1
 RUNS_FOLDER = "rfconv-runs"
 LATEST = "LATEST"
 CHECKSUM = "sha256"  # key of run.json
+_MB = 1 << 20
+# Bytes that a file may have: of a table of a hundred thousand columns some tens of MB, and a document takes some thirty
+# times its file's size in memory. The network bounds its own weights; nothing else is held whole but for Parquet.
+_MOST = {
+    "run.json": 32 * _MB,
+    "config.toml": 4 * _MB,
+    "schema.json": 64 * _MB,
+    "preprocess.json": 64 * _MB,
+    "metrics.json": 64 * _MB,
+    "fields.json": 512 * _MB,
+}
+_LARGEST = 1 << 36
+_POINTER = 4096  # bytes of LATEST
+_SHAPES: dict[str, type[BaseModel]] = {"metrics.json": MetricsShape, "fields.json": FieldsShape}
 
 
 @dataclass(frozen=True)
@@ -39,39 +56,59 @@ class Run:
         return str(self.document["id"])
 
     def json(self, name: str) -> dict[str, Any]:
-        """One of the run's JSON files. Raises RunError when it is damaged."""
+        """One of the run's JSON files as it is. Raises RunError when it is damaged."""
+        data = self.bytes(name)
         try:
-            document = json.loads(self.bytes(name))
-        except (ValueError, RecursionError):
+            document = parse_json(data)
+        except ValueError:
             raise damaged(self.path, f"{name} is not JSON") from None
         if not isinstance(document, dict):
             raise damaged(self.path, f"{name} is not a JSON object")
         return document
 
-    def table(self, name: str) -> pa.Table:
-        """One of the run's Parquet files. Raises RunError when it is damaged."""
+    def document_of(self, name: str) -> dict[str, Any]:
+        """metrics.json or fields.json, everything in it of the kind it should be, see `shapes`. Raises RunError."""
+        document = self.json(name)
         try:
-            return pq.read_table(io.BytesIO(self.bytes(name)))
-        except (pa.ArrowException, OSError):
-            raise damaged(self.path, f"{name} is not Parquet") from None
+            require_shape(_SHAPES[name], document)
+        except ValueError as error:
+            raise damaged(self.path, f"{name}: {error}") from None
+        return document
+
+    def table(self, name: str) -> pa.Table:
+        """One of the run's Parquet files. Raises RunError when it is damaged, or unpacks to far more than it is."""
+        data = self.bytes(name)
+        try:
+            return read_parquet(data)
+        except ValueError as error:
+            raise damaged(self.path, f"{name} is not Parquet of ours: {reason_of(error)}") from None
 
     def verify(self) -> None:
-        """Read every file against its recorded checksum. Raises RunError for the first that is not as it was."""
+        """Hold every file against its recorded checksum. Raises RunError for the first that is not as it was."""
         for name in self.document["files"]:
-            self.bytes(name)
+            with _told(self.path, name):
+                found = file_sum(self.path, name, _MOST.get(name, _LARGEST))
+            self._require_sum(name, found)
 
-    def bytes(self, name: str) -> bytes:
-        """One of the run's files, checked against its recorded checksum."""
-        data = _read(self.path, name)
-        if hashlib.sha256(data).hexdigest() != self.document["files"].get(name):
-            raise damaged(self.path, f"{name} is not the file this run was completed with")
+    def bytes(self, name: str, most: int = _LARGEST) -> bytes:
+        """One of the run's files, checked against its recorded checksum. most: bytes that it may have."""
+        data = _read(self.path, name, min(most, _MOST.get(name, _LARGEST)))
+        self._require_sum(name, hashlib.sha256(data).hexdigest())
         return data
+
+    def _require_sum(self, name: str, found: str) -> None:
+        if found != self.document["files"].get(name):
+            raise damaged(self.path, f"{name} is not the file this run was completed with")
 
 
 def checksum_of(document: Any) -> str:
     """sha256 of run.json without its own checksum, whatever its order and white space."""
-    whole = json.loads(to_json(document))
-    rest = {key: value for key, value in whole.items() if key != CHECKSUM} if isinstance(whole, dict) else whole
+    return _sum_of(json.loads(to_json(document)))
+
+
+def _sum_of(document: Any) -> str:
+    is_object = isinstance(document, dict)
+    rest = {key: value for key, value in document.items() if key != CHECKSUM} if is_object else document
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
@@ -110,29 +147,48 @@ def find_run(given: str | None, environ: Mapping[str, str], here: Path) -> Path:
 def open_run(path: Path) -> Run:
     """Load a run's small parts. Raises RunError when it is foreign, damaged, or of a newer format."""
     try:
-        document = json.loads(_read(path, "run.json"))
-        checksum = checksum_of(document)
+        document = parse_json(_read(path, "run.json", _MOST["run.json"]))
+        checksum = _sum_of(document)
     except (ValueError, RecursionError):
         raise damaged(path, "run.json is not JSON") from None
     if not isinstance(document, dict) or document.get("format") != RUN_FORMAT:
         raise RunError(f"{path.name} is not a run of rfconv", hint="rfconv runs lists the runs", code="foreign_run")
     if document.get("format_version") != FORMAT_VERSION:
         raise RunError(
-            f"{path.name} has run format {document.get('format_version')}; this rfconv reads {FORMAT_VERSION}",
+            f"{path.name} has run format {reprlib.repr(document.get('format_version'))}; "
+            f"this rfconv reads {FORMAT_VERSION}",
             hint="install a newer rfconv",
             code="newer_format",
         )
-    if not isinstance(document.get("files"), dict) or not isinstance(document.get("id"), str):
-        raise damaged(path, "run.json lacks its list of files")
     if document.get(CHECKSUM) != checksum:
         raise damaged(path, "run.json is not as this run was completed")
+    _require_sound(path, document)
     shell = Run(path, document, from_values({}), None)  # type: ignore[arg-type]
     try:
-        settings = stored_settings(tomllib.loads(shell.bytes("config.toml").decode()))
+        settings = stored_settings(parse_settings(shell.bytes("config.toml")))
         schema = Schema.from_json(shell.json("schema.json"))
     except (ValueError, UsageError) as error:
-        raise damaged(path, str(error)) from None
+        raise damaged(path, reason_of(error)) from None
     return Run(path, document, settings, schema)
+
+
+def _require_sound(path: Path, document: Mapping[str, Any]) -> None:
+    """Raises RunError where run.json is not of its shape, or lists files that do not lie in the run."""
+    try:
+        require_shape(RunShape, document)
+    except ValueError as error:
+        raise damaged(path, f"run.json: {error}") from None
+    odd = next((name for name in document["files"] if not is_inner(name)), None)
+    if odd is not None:
+        raise damaged(path, f"run.json lists {reprlib.repr(odd)}, which is no file in it")
+
+
+def latest_of(runs: Path) -> str:
+    """The name that LATEST holds in a folder of runs; nothing where it cannot be read."""
+    try:
+        return _pointed(runs / LATEST)
+    except RunError:
+        return ""
 
 
 def list_runs(runs: Path) -> list[Run]:
@@ -156,6 +212,24 @@ def damaged(path: Path, why: str) -> RunError:
     )
 
 
+@contextlib.contextmanager
+def fitting(run: Run, what: str) -> Iterator[None]:
+    """Says of what fails inside, on files of the run that do not fit together, that the run is damaged.
+
+    what: the files that are worked on. Raises RunError; errors that were made for a user pass as they are.
+    """
+    try:
+        yield
+    except RfconvError:
+        raise
+    except _MISFITS as error:  # kept as the cause, which -v shows
+        told = f"{reason_of(error)} is missing" if isinstance(error, KeyError) else reason_of(error)
+        raise damaged(run.path, f"{what}: {told}") from error
+
+
+_MISFITS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError, pa.ArrowException)
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
@@ -172,19 +246,25 @@ def _is_file(path: Path) -> bool:
 
 def _pointed(pointer: Path) -> str:
     try:
-        return pointer.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError as error:
+        return read_file(pointer.parent, pointer.name, _POINTER).decode("utf-8", errors="replace").strip()
+    except (OSError, ValueError) as error:
         raise RunError(
-            f"{RUNS_FOLDER}/{LATEST} cannot be read: {(error.strerror or str(error)).lower()}",
+            f"{RUNS_FOLDER}/{LATEST} cannot be read: {reason_of(error)}",
             hint="choose a run with --run; rfconv runs lists them",
             code="run_not_found",
         ) from None
 
 
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / name
+def _read(folder: Path, name: str, most: int) -> bytes:
+    with _told(folder, name):
+        return read_file(folder, name, most)
+
+
+@contextlib.contextmanager
+def _told(folder: Path, name: str) -> Iterator[None]:
+    """Says of a file of the run that cannot be read why that is."""
     try:
-        return path.read_bytes()
+        yield
     except FileNotFoundError:
         if name == "run.json":
             raise RunError(
@@ -194,4 +274,6 @@ def _read(folder: Path, name: str) -> bytes:
             ) from None
         raise damaged(folder, f"{name} is missing") from None
     except OSError as error:
-        raise damaged(folder, f"{name} cannot be read ({(error.strerror or str(error)).lower()})") from None
+        raise damaged(folder, f"{name} {reason_of(error)}") from None
+    except ValueError as error:
+        raise damaged(folder, reason_of(error)) from None

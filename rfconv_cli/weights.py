@@ -1,5 +1,6 @@
 """A trained model to and from a run: preprocess.json, fields.json, model.safetensors. Shapes checked, nothing runs."""
 
+from collections.abc import Mapping
 from sys import float_info
 from typing import Any
 
@@ -9,14 +10,15 @@ from safetensors.torch import load, save
 from torch import nn
 
 from rfconv_cli.errors import RunError
-from rfconv_cli.export.document import fields_from_document
-from rfconv_cli.network.fitted import Encoding, FittedModel, empty_model
+from rfconv_cli.network.fitted import Encoding, FittedModel, empty_model, network_shapes
 from rfconv_cli.network.learn import fit_settings
 from rfconv_cli.run import Run, damaged
+from rfconv_cli.stored import stored_fields
 from rfconv_cli.table.encode import Scaling
 
 PREPROCESS_FORMAT = "rfconv.preprocess"
-_MISFITS = (KeyError, TypeError, ValueError, IndexError, RuntimeError, SafetensorError)
+_HEADER = 1024  # bytes of a file for each tensor, beside its numbers
+_MISFITS = (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, SafetensorError)
 
 
 def encoding_document(encoding: Encoding) -> dict[str, Any]:
@@ -60,20 +62,27 @@ def load_encoding(run: Run) -> Encoding:
 def load_model(run: Run) -> FittedModel:
     """The run's model, ready to predict. Raises RunError when anything does not fit together."""
     encoding = load_encoding(run)
+    fields = stored_fields(run, run.json("fields.json")).reordered(sorted(run.schema.names))
     try:
-        fields = fields_from_document(run.json("fields.json")).reordered(sorted(run.schema.names))
         outputs = len(run.schema.target.classes) or 1
         settings = fit_settings(run.settings, len(encoding.names))
-        depth = 1 if settings.share_fields else settings.layers
-        if (fields.depth, fields.kernel_size) != (depth, settings.kernel_size):
-            raise ValueError("fields.json and config.toml say different layers or kernel sizes")
+        # a network is built once its tensors are there: else a forged config.toml could ask for any size
+        shapes = network_shapes(fields, outputs, settings)
+        tensors = load(run.bytes("model.safetensors", _most(shapes)))
+        if {name: (value.shape, value.dtype) for name, value in tensors.items()} != shapes:
+            raise ValueError("model.safetensors does not hold the network that config.toml and fields.json describe")
         model = empty_model(encoding, fields, outputs, settings)
-        model.network.load_state_dict(load(run.bytes("model.safetensors")))
+        model.network.load_state_dict(tensors)
         if not all(torch.isfinite(value).all() for value in model.network.state_dict().values()):
             raise ValueError("model.safetensors holds numbers that are not finite")
     except _MISFITS as error:
         raise _misfit(run, error) from None
     return model
+
+
+def _most(shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> int:
+    """Bytes that a safetensors file of these tensors may have."""
+    return sum(_HEADER + shape.numel() * dtype.itemsize for shape, dtype in shapes.values()) + _HEADER
 
 
 def _finite(value: Any, what: str) -> float:

@@ -348,7 +348,7 @@ def test_latest_that_cannot_be_read_is_an_error(monkeypatch, two_projects):
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr("rfconv_cli.run.read_file", refuse)
     with pytest.raises(RunError, match="permission denied"):
         find_run(None, {}, two_projects)
 

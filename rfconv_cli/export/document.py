@@ -91,7 +91,7 @@ def fields_from_document(document: Mapping[str, Any]) -> ReceptiveFields:
         raise ValueError(f"format_version is {reprlib.repr(version)}, this rfconv reads {FIELDS_VERSION}")
     try:
         return _parsed(document)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise ValueError(f"malformed {FIELDS_FORMAT} document: {type(error).__name__}: {error}") from error
 
 
@@ -227,7 +227,9 @@ def _parsed(document: Mapping[str, Any]) -> ReceptiveFields:
         for entry in document["fields"]
     ]
     layers = sorted({layer for layer, _ in places})
-    if not places or places != [(layer, centre) for layer in layers for centre in range(count)]:
+    # counted first: a forged file's layers and columns could stand for a list of billions
+    whole = len(places) == len(layers) * count > 0
+    if not whole or places != [(layer, centre) for layer in layers for centre in range(count)]:
         raise ValueError("fields must list every centre of every layer once, in order")
     slots = [[_slot(member, k, count) for k, member in enumerate(entry["members"])] for entry in document["fields"]]
     size = len(slots[0])

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         f"**{_escaped(document['verdict']['sentence'])}**",
         "",
         *(f"{_escaped(warning)}\n" for warning in document["warnings"]),
-        f"Run {_escaped(document['run']['id'])}; {len(names):,} columns; source of the fields: {document['source']}.",
+        f"Run {_escaped(document['run']['id'])}; {len(names):,} columns; "
+        f"source of the fields: {_escaped(document['source'])}.",
         "",
         "## Groups",
         "",
@@ -89,7 +91,8 @@ def _distinct(names: Sequence[str]) -> list[str]:
     """Each name once: those that stand there twice get their place behind, and so on until none does."""
     found = list(names)
     while len(set(found)) < len(found):
-        found = [f"{name} #{i}" if found.count(name) > 1 else name for i, name in enumerate(found)]
+        times = Counter(found)
+        found = [f"{name} #{i}" if times[name] > 1 else name for i, name in enumerate(found)]
     return found
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
@@ -18,7 +17,8 @@ from rfconv_cli.files import without_nan
 from rfconv_cli.jobs.result import predictions_table, read_predictions, result_document, with_ids
 from rfconv_cli.judge.metrics import Resamples, score
 from rfconv_cli.network.device import threads_for
-from rfconv_cli.run import Run, damaged
+from rfconv_cli.run import Run, damaged, fitting
+from rfconv_cli.stored import groups_in, rows_in
 from rfconv_cli.table.dialect import dialect_of
 from rfconv_cli.table.encode import encode_features, encode_target, extra_columns, row_blocks
 from rfconv_cli.table.large import read_into
@@ -35,13 +35,11 @@ from rfconv_cli.weights import load_model
 def evaluate_stored(run: Run) -> dict[str, Any]:
     """The run's test scores, computed again from its stored predictions. Raises RunError when they disagree."""
     run.verify()
-    stored = run.json("metrics.json")
-    try:
+    stored = run.document_of("metrics.json")
+    with fitting(run, "its test predictions cannot be scored"):
         truth, predicted = read_predictions(run.table("predictions-test.parquet"), run.schema.target)
         again = score(truth, predicted, resamples_of(run, len(truth), groups_in(rows_in(run, "test"))))
         agrees = _agree(without_nan(again), stored["test"])
-    except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise damaged(run.path, f"its test predictions cannot be scored ({error})") from None
     if not agrees:
         raise damaged(run.path, "its stored scores are not those of its stored predictions")
     return _with_path(stored, run)
@@ -77,7 +75,7 @@ def evaluate_table(run: Run, data: Path) -> tuple[dict[str, Any], list[str]]:
     groups = _groups_as_learned(run, kept)
     metrics = {
         "test": score(truth, predicted, resamples_of(run, len(truth), groups)),
-        "split": None if groups is None else run.json("metrics.json")["split"],
+        "split": None if groups is None else run.document_of("metrics.json")["split"],
         "data": {"name": name},
     }
     return _with_path(result_document(run.id, run.schema, metrics), run), notices
@@ -182,19 +180,6 @@ def resamples_of(run: Run, rows: int, groups: NDArray[np.int64] | None) -> Resam
     return Resamples(rows, run.settings.bootstrap, run.settings.seed, groups)
 
 
-def groups_in(rows: pa.Table) -> NDArray[np.int64] | None:
-    """(rows,) the groups of rows of `rows_in`; None where the run kept no rows together."""
-    return np.asarray(rows["group"].to_numpy(), np.int64) if "group" in rows.column_names else None
-
-
-def rows_in(run: Run, *parts: str) -> pa.Table:
-    """The rows of these parts of the run: row, part and, where rows were kept together, group. Raises RunError."""
-    splits = run.table("splits.parquet")
-    if not {"row", "part"} <= set(splits.column_names):
-        raise damaged(run.path, "splits.parquet lacks its columns")
-    return splits.filter(pc.is_in(splits["part"], pa.array(parts)))
-
-
 def _agree(again: Any, stored: Any) -> bool:
     """Equal but for the last digits of floats, which differ from one processor to another."""
     if isinstance(again, dict) and isinstance(stored, dict):
@@ -208,8 +193,8 @@ def _agree(again: Any, stored: Any) -> bool:
 
 def _groups_as_learned(run: Run, table: pa.Table) -> NDArray[np.int64] | None:
     """The groups that the run's split would keep together in this table; None where it lacks that column."""
-    split = run.json("metrics.json").get("split") or {}
-    if split.get("column") not in table.column_names:
+    split = run.document_of("metrics.json")["split"]
+    if split["column"] not in table.column_names:
         return None
     try:
         return group_codes(table, SplitPlan(split["kind"], split["column"], split["unit"], ""))

@@ -12,7 +12,7 @@ from joblib import cpu_count
 
 from rfconv_cli.fields.search import Progress
 from rfconv_cli.files import cannot_write, to_json, write_bytes
-from rfconv_cli.jobs.apply import evaluate_stored, groups_in, resamples_of, rows_in
+from rfconv_cli.jobs.apply import evaluate_stored, resamples_of
 from rfconv_cli.jobs.own_rows import OwnRows, own_rows
 from rfconv_cli.jobs.prepare import Notice
 from rfconv_cli.jobs.result import read_predictions
@@ -21,7 +21,8 @@ from rfconv_cli.judge.folds import Fold, folds
 from rfconv_cli.judge.methods import Method, chosen_methods
 from rfconv_cli.judge.standings import Standing, in_words, ordered, own_standings, standing
 from rfconv_cli.judge.tuning import Seen, fit_tuned
-from rfconv_cli.run import Run
+from rfconv_cli.run import Run, fitting
+from rfconv_cli.stored import groups_in, rows_in
 
 COMPARE_FORMAT = "rfconv.compare"
 COMPARE_VERSION = 1
@@ -54,8 +55,9 @@ def compare(
     folder = _folder(run, asked)
     methods = chosen_methods(asked.methods, len(run.schema.names), classes=bool(run.schema.target.classes))
     metrics = evaluate_stored(run)
-    rows = own_rows(run, data, test_data, asked.rows, notice)
-    cut = folds(rows.y, rows.kept, rows.train, run.settings.seed)
+    with fitting(run, "splits.parquet, preprocess.json or metrics.json"):
+        rows = own_rows(run, data, test_data, asked.rows, notice)
+        cut = folds(rows.y, rows.kept, rows.train, run.settings.seed)
     notice(_said_of(cut, methods, metrics["split"]))
     outcomes = _fitted(run, methods, rows, cut, asked, start, progress)
     standings = ordered([*own_standings(metrics), *_standings(run, methods, outcomes, rows)])
@@ -130,7 +132,7 @@ def _folder(run: Run, asked: Asked) -> Path | None:
     """Where files go, if anywhere. Raises RunError where that cannot be, before hours of work and not after them."""
     if asked.out is None and not asked.plot:
         return None
-    folder = asked.out or Path("rfconv-compare") / (run.path.name or run.id)
+    folder = asked.out or Path("rfconv-compare") / run.path.resolve().name
     above = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     code = errno.ENOTDIR if not above.is_dir() else errno.EACCES if not os.access(above, os.W_OK) else 0
     if code:

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from rfconv_cli.errors import UsageError
-from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.export.formats import edge_table, graphml, markdown
-from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.files import to_json, write_together
 from rfconv_cli.jobs.result import safe_for_sheets, table_bytes
-from rfconv_cli.run import Run, damaged
+from rfconv_cli.run import Run, fitting
+from rfconv_cli.stored import stored_fields
 
 FILES = {"json": "fields.json", "csv": "fields-edges.csv", "graphml": "fields.graphml", "md": "fields.md"}
 
 
 def stored_document(run: Run) -> dict[str, Any]:
     """The run's fields.json, checked. Raises RunError when it is damaged."""
-    document = run.json("fields.json")
-    _fields(run, document)
+    document = run.document_of("fields.json")
+    stored_fields(run, document)
     return document
 
 
@@ -97,13 +96,7 @@ def _drawn(
 
     sources = {column["name"]: column["source"] for column in document["columns"]}
     places, lost = ({}, []) if wish.coords is None else read_places(wish.coords, sources)
-    figures = pictures_of_fields(run, document, grid, wish.centres, places) | pictures_of_training(run)
-    files = {f"{name}.{form}": render(figure, form) for name, figure in figures.items() for form in FORMATS}
+    with fitting(run, "fields.json, metrics.json or predictions-test.parquet"):
+        figures = pictures_of_fields(run, document, grid, wish.centres, places) | pictures_of_training(run)
+        files = {f"{name}.{form}": render(figure, form) for name, figure in figures.items() for form in FORMATS}
     return files, [*lost, *font_notices(document)]
-
-
-def _fields(run: Run, document: dict[str, Any]) -> ReceptiveFields:
-    try:
-        return fields_from_document(document)
-    except ValueError as error:
-        raise damaged(run.path, f"fields.json: {error}") from None

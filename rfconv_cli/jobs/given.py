@@ -1,6 +1,5 @@
 """Fields from a file: what `learn --fields` trains on instead of a search, and `load_fields` in Python."""
 
-import json
 from pathlib import Path
 
 from rfconv_cli.config import Settings
@@ -8,6 +7,7 @@ from rfconv_cli.errors import DataError, UsageError
 from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.table.select import quoted
+from rfconv_cli.untrusted import parse_json, read_file
 
 _LARGEST = 1 << 30  # bytes of a file that is read
 
@@ -18,7 +18,7 @@ def load_fields(path: str | Path) -> ReceptiveFields:
     Raises DataError fields_unreadable.
     """
     path = Path(path)
-    return _read(path / "fields.json" if path.is_dir() else path)
+    return _read(path / "fields.json", inside=True) if path.is_dir() else _read(path)
 
 
 def read_given(path: Path, names: tuple[str, ...]) -> ReceptiveFields:
@@ -41,18 +41,31 @@ def read_given(path: Path, names: tuple[str, ...]) -> ReceptiveFields:
     return fields.reordered(sorted(names))
 
 
-def _read(path: Path) -> ReceptiveFields:
+def _read(path: Path, *, inside: bool = False) -> ReceptiveFields:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"it is larger than {_LARGEST >> 30} GB")
-        return fields_from_document(json.loads(path.read_bytes()))
-    except (OSError, ValueError, RecursionError) as error:
+        # a file that the user named may be a link or a pipe; what lies in a folder may be a stranger's
+        data = read_file(path.parent, path.name, _LARGEST) if inside else _beginning(path)
+        return fields_from_document(parse_json(data))
+    except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         raise DataError(
             f"{path.name} gives no fields: {reason.lower()}",
             hint="rfconv export-fields > fields.json writes such a file; rfconv config schema fields describes it",
             code="fields_unreadable",
         ) from None
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        size, data = 0, []
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it is larger than {_LARGEST >> 30} GB")
+        while size <= _LARGEST and (piece := file.read(1 << 20)):  # a pipe does not know its size
+            size += len(piece)
+            data.append(piece)
+    if size > _LARGEST:
+        raise ValueError(f"it is larger than {_LARGEST >> 30} GB")
+    return b"".join(data)
 
 
 def settings_for(fields: ReceptiveFields, settings: Settings) -> Settings:

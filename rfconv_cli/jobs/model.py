@@ -22,7 +22,7 @@ from rfconv_cli.export.onnx_graph import onnx_bytes, require_onnx, run_onnx
 from rfconv_cli.export.standalone import FieldModel
 from rfconv_cli.files import to_json, write_bytes, write_together
 from rfconv_cli.network.device import threads_for
-from rfconv_cli.run import Run
+from rfconv_cli.run import Run, fitting
 from rfconv_cli.table.room import nearest_folder
 from rfconv_cli.weights import load_model
 
@@ -58,7 +58,8 @@ def export_model(run: Run, folder: Path, form: str) -> tuple[dict[str, Any], lis
     document = model_document(model, run.schema, run.settings, origin, form)
     tensors = model_tensors(model)
     files, apply = _onnx(document, tensors) if form == "onnx" else _torch(document, tensors, nearest_folder(folder))
-    x = drawn_rows(model, run.schema, run.settings.seed)
+    with fitting(run, "schema.json or preprocess.json"):
+        x = drawn_rows(model, run.schema, run.settings.seed)
     difference = largest_difference(model, apply(x), model.predict(x))
     if not difference <= LARGEST:
         raise RunError(

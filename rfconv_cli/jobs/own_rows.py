@@ -11,12 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rfconv_cli.errors import DataError, UsageError
-from rfconv_cli.jobs.apply import Inputs, groups_in, opened, rows_in
+from rfconv_cli.jobs.apply import Inputs, opened
 from rfconv_cli.jobs.memory import room_for
 from rfconv_cli.jobs.prepare import Notice
 from rfconv_cli.judge.folds import Kept
 from rfconv_cli.network.fitted import Encoding, row_weights
-from rfconv_cli.run import Run
+from rfconv_cli.run import Run, damaged
+from rfconv_cli.stored import groups_in, rows_in
 from rfconv_cli.table import kinds
 from rfconv_cli.table.encode import encode_target
 from rfconv_cli.table.plan import order
@@ -77,6 +78,8 @@ def own_rows(run: Run, data: Path | None, test_data: Path | None, most: int, not
 
 def _tables(run: Run, data: Path | None, test_data: Path | None, notice: Notice) -> tuple[Path, Path | None]:
     """Where the table lies that the run learned from, and that of its test rows, where that is another."""
+    if "table" not in run.document:
+        raise damaged(run.path, "run.json does not say what it learned from")
     if run.document.get("test_table") is None:
         if test_data is not None:
             raise UsageError(
@@ -148,7 +151,7 @@ def _drawn(run: Run, table: pa.Table, most: int, notice: Notice) -> tuple[pa.Tab
 
 def _moments(run: Run, table: pa.Table) -> NDArray[Any] | None:
     """(rows,) what sorts the rows by time, where the run was split so."""
-    split = run.json("metrics.json")["split"]
+    split = run.document_of("metrics.json")["split"]
     return np.asarray(order(table, split["column"])) if split["kind"] == "time" else None
 
 

@@ -9,22 +9,14 @@ from matplotlib.figure import Figure
 from rfconv_cli.export.bars import edge_support, importance
 from rfconv_cli.export.centres import centre_views, default_centres
 from rfconv_cli.export.curves import training_curves
-from rfconv_cli.export.document import fields_from_document
 from rfconv_cli.export.map import Place, field_map
 from rfconv_cli.export.plots import draw_all
 from rfconv_cli.export.predicted import confusion, predicted_values, reliability
 from rfconv_cli.export.style import missing_glyphs
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.jobs.result import read_predictions
-from rfconv_cli.run import Run, damaged
-
-
-def fields_of(run: Run, document: Mapping[str, Any]) -> ReceptiveFields:
-    """The fields of a run's document. Raises RunError where it is damaged."""
-    try:
-        return fields_from_document(document)
-    except ValueError as error:
-        raise damaged(run.path, f"fields.json: {error}") from None
+from rfconv_cli.run import Run, fitting
+from rfconv_cli.stored import stored_fields
 
 
 def pictures_of_fields(
@@ -39,7 +31,7 @@ def pictures_of_fields(
     grid: (rows, cols) where the columns are pixels. centres: those to draw; none: some of each group. places: column →
     its place; none: no map. Raises UsageError: shape_mismatch, unknown_column, too_many_centres; RunError.
     """
-    fields, groups = fields_of(run, document), groups_of(document)
+    fields, groups = stored_fields(run, document), groups_of(document)
     figures = draw_all(fields, groups, shape=None, centres=centres or None)
     if grid is not None:
         shown = centres or default_centres(groups)
@@ -53,10 +45,10 @@ def pictures_of_fields(
 
 def pictures_of_training(run: Run) -> dict[str, Figure]:
     """Training curves; of classes the confusion matrix and the reliability diagram, of values the predicted ones."""
-    metrics, target, settings = run.json("metrics.json"), run.schema.target, run.settings
+    metrics, target, settings = run.document_of("metrics.json"), run.schema.target, run.settings
     start = settings.temperature
     end = start if settings.temperature_end is None else settings.temperature_end
-    try:
+    with fitting(run, "metrics.json or predictions-test.parquet"):
         figures = {"training": training_curves(metrics["network"]["history"], metrics["search"], (start, end))}
         truth, predicted = read_predictions(run.table("predictions-test.parquet"), target)
         if target.classes:
@@ -64,8 +56,6 @@ def pictures_of_training(run: Run) -> dict[str, Figure]:
             figures["reliability"] = reliability(truth, predicted)
         else:
             figures["predicted"] = predicted_values(truth, predicted, target.name)
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(run.path, f"metrics.json or predictions-test.parquet: {error}") from None
     return figures
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from rfconv_cli.config import as_words, to_toml, unusual
 from rfconv_cli.export.meaning import MODELS, SOURCES, VERDICTS
 from rfconv_cli.export.page import Cell, Grid, Picture, Row, page, picture
-from rfconv_cli.jobs.pictures import fields_of, groups_of, pictures_of_fields, pictures_of_training
-from rfconv_cli.run import Run, damaged
+from rfconv_cli.jobs.pictures import groups_of, pictures_of_fields, pictures_of_training
+from rfconv_cli.run import Run, fitting
 
 _MOST_FIELDS, _MOST_GROUPS = 2000, 100
 _CAPTIONS = {
@@ -27,9 +27,8 @@ _CAPTIONS = {
 
 def report(run: Run) -> str:
     """The page as text. Raises RunError where a part of the run is damaged."""
-    document, metrics = run.json("fields.json"), run.json("metrics.json")
-    fields_of(run, document)
-    try:
+    document, metrics = run.document_of("fields.json"), run.document_of("metrics.json")
+    with fitting(run, "fields.json, metrics.json or run.json"):
         return page(
             {
                 **_head(run, metrics),
@@ -43,8 +42,6 @@ def report(run: Run) -> str:
                 **_again(run),
             }
         )
-    except (KeyError, TypeError, IndexError) as error:
-        raise damaged(run.path, f"fields.json, metrics.json or run.json: {error!r}") from None
 
 
 def _head(run: Run, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +68,7 @@ def _judged(metrics: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str
         text = MODELS.get(model, model) + (f" ({draws} draws)" if draws > 1 else "")
         gain = control["difference"]
         low, high = gain["interval"]
-        paired = Cell(f"{gain['mean']:+.3f} ({low:+.3f} to {high:+.3f})", number=True)
+        paired = Cell(f"{_said(gain['mean'], '+.3f')} ({_said(low, '+.3f')} to {_said(high, '+.3f')})", number=True)
         rows.append(Row([Cell(text), *_scored(control, measure), paired, _count(control.get("parameters"))]))
     kinds = {"calendar": f"whole {split.get('unit')}s", "group": f"whole groups of {split.get('column')}"}
     drawn = kinds.get(str(split["kind"]), "rows")
@@ -89,7 +86,11 @@ def _judged(metrics: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str
 
 def _scored(scores: Mapping[str, Any], measure: str) -> list[Cell]:
     low, high = scores["interval"]
-    return [Cell(f"{scores[measure]:.3f}", number=True), Cell(f"{low:.3f} – {high:.3f}", number=True)]
+    return [Cell(_said(scores[measure]), number=True), Cell(f"{_said(low)} – {_said(high)}", number=True)]
+
+
+def _said(number: float | None, form: str = ".3f") -> str:
+    return "?" if number is None else format(number, form)
 
 
 def _count(number: int | None) -> Cell:
@@ -154,7 +155,7 @@ def _how(metrics: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Search: R {search['parameterisation']}, {search['estimator']}, {search['level']}, "
             f"{search['steps']:,} steps; "
-            f"validation score {search['relaxed']:.3f} relaxed and {search['discrete']:.3f} with discrete fields."
+            f"validation score {_said(search['relaxed'])} relaxed and {_said(search['discrete'])} with discrete fields."
         )
     if stability := metrics["verdict"].get("stability"):
         low, high = stability["phi_interval"]
@@ -190,9 +191,8 @@ def _again(run: Run) -> dict[str, Any]:
     words = ["rfconv", "learn", table["name"], "--target", target, *as_words(unusual(run.settings))]
     if test := run.document.get("test_table"):
         words += ["--test-data", test["name"]]
-    given = (
-        " and with --fields, the fields.json that was given" if run.json("metrics.json")["source"] == "given" else ""
-    )
+    is_given = run.document_of("metrics.json")["source"] == "given"
+    given = " and with --fields, the fields.json that was given" if is_given else ""
     seconds = ", ".join(f"{stage} {value:.1f} s" for stage, value in run.document["seconds"].items())
     return {
         "command": shlex.join(words),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rfconv_cli.errors import RunError
-from rfconv_cli.run import LATEST, RUNS_FOLDER, Run, list_runs
+from rfconv_cli.run import RUNS_FOLDER, Run, latest_of, list_runs
 
 
 def run_list(folder: Path | None, here: Path) -> list[dict[str, Any]]:
@@ -17,13 +17,13 @@ def run_list(folder: Path | None, here: Path) -> list[dict[str, Any]]:
         raise RunError(
             f"there is no folder {runs}", hint="rfconv learn DATA --target COLUMN makes a run", code="run_not_found"
         )
-    latest = _latest(runs)
+    latest = latest_of(runs)
     return [_entry(run) | {"latest": run.path.name == latest} for run in list_runs(runs)]
 
 
 def _entry(run: Run) -> dict[str, Any]:
     try:
-        metrics = run.json("metrics.json")
+        metrics = run.document_of("metrics.json")
     except RunError:  # a damaged run is listed, so that it can be found and removed
         metrics = {}
     return {
@@ -35,13 +35,6 @@ def _entry(run: Run) -> dict[str, Any]:
         "test": metrics.get("test", {}),
         "verdict": metrics.get("verdict", {}).get("code", "damaged"),
     }
-
-
-def _latest(runs: Path) -> str:
-    try:
-        return (runs / LATEST).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def _nearest(here: Path) -> Path:

@@ -12,7 +12,7 @@ from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Rows
 from rfconv_cli.fields.value import ReceptiveFields
 from rfconv_cli.network.learn import Problem
-from rfconv_cli.network.model import fixed_network
+from rfconv_cli.network.model import Ensemble, FieldNetwork, fixed_network
 from rfconv_cli.network.train import predict
 from rfconv_cli.table.encode import Scaling, row_blocks
 from rfconv_cli.table.room import IN_MEMORY, Room
@@ -129,7 +129,19 @@ def decode_outputs(raw: Tensor, encoding: Encoding, outputs: int) -> NDArray[np.
 
 def empty_model(encoding: Encoding, fields: ReceptiveFields, outputs: int, settings: Settings) -> FittedModel:
     """A model of the right shape with untrained weights, to load saved ones into."""
+    return FittedModel(encoding, fields, _untrained(fields, outputs, settings).eval(), outputs)
+
+
+def network_shapes(
+    fields: ReceptiveFields, outputs: int, settings: Settings
+) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """Shape and type of each tensor that `empty_model`'s network is saved as; no memory is taken for them."""
+    with torch.device("meta"):
+        state = _untrained(fields, outputs, settings).state_dict()
+    return {name: (value.shape, value.dtype) for name, value in state.items()}
+
+
+def _untrained(fields: ReceptiveFields, outputs: int, settings: Settings) -> FieldNetwork | Ensemble:
     embedded = settings.embedding == "piecewise-linear"
     edges = torch.zeros(len(fields.names), settings.bins + 1) if embedded else None
-    network = fixed_network(torch.tensor(fields.members), outputs, settings, torch.Generator(), edges)
-    return FittedModel(encoding, fields, network.eval(), outputs)
+    return fixed_network(torch.tensor(fields.members), outputs, settings, torch.Generator("cpu"), edges)

@@ -18,7 +18,8 @@ _UNITS_OF_A_HEAD = 8  # at least: with fewer, dropout leaves a head too little t
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """A dense layer initialised from `generator` (He et al. 2015), not from torch's global state."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    where = torch.empty(0).device  # skip_init would take the CPU even where all else is only measured, on "meta"
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, device=where)
     with torch.no_grad():
         layer.weight.copy_(torch.randn(outputs, inputs, generator=generator) * (2.0 / inputs) ** 0.5)
         layer.bias.zero_()

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from sys import float_info
 from typing import Any, Literal, get_args
@@ -130,11 +131,13 @@ def _written(feature: Feature) -> dict[str, Any]:
 def _target(fields: Mapping[str, Any]) -> Target:
     task: Any = fields.get("task")
     if task not in get_args(Task):
-        raise ValueError(f"schema target task: {task!r}")
+        raise ValueError(f"schema target task: {reprlib.repr(task)}")
     classes = tuple(_list(fields.get("classes"), "schema target classes"))
-    kinds = {str if isinstance(label, str) else bool if isinstance(label, bool) else float for label in classes}
+    kinds = {type(label) if isinstance(label, str | bool) else float for label in classes}
     if len(kinds) > 1 or not all(_is_label(label) for label in classes) or len(set(classes)) < len(classes):
         raise ValueError("schema target classes: not distinct labels of one kind")
+    if kinds == {float} and any(isinstance(label, float) for label in classes) and not _exact(classes):
+        raise ValueError("schema target classes: whole numbers that a fraction's column cannot hold")
     fits = {"regression": len(classes) == 0, "binary": len(classes) == 2, "multiclass": len(classes) > 2}
     if not fits[task]:
         raise ValueError(f"schema target: {task} with {len(classes)} classes")
@@ -142,7 +145,14 @@ def _target(fields: Mapping[str, Any]) -> Target:
 
 
 def _is_label(value: Any) -> bool:
-    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63  # a table holds no larger ones
+    return isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _exact(labels: Sequence[Any]) -> bool:
+    """Whether float64 holds them all as they are."""
+    return all(abs(label) <= 2**53 for label in labels if isinstance(label, int))
 
 
 def _feature(item: Any) -> Feature:
@@ -150,7 +160,7 @@ def _feature(item: Any) -> Feature:
     name = _text(fields.get("name"), "schema feature name")
     dtype: Any = fields.get("dtype")
     if dtype not in get_args(Dtype):
-        raise ValueError(f"schema feature {name!r} dtype: {dtype!r}")
+        raise ValueError(f"schema feature {name!r} dtype: {reprlib.repr(dtype)}")
     low, high, gaps = (
         _number(fields.get(key), f"schema feature {name!r}") for key in ("minimum", "maximum", "missing")
     )
@@ -158,12 +168,12 @@ def _feature(item: Any) -> Feature:
         raise ValueError(f"schema feature {name!r}: minimum above maximum, or a missing rate outside 0 to 1")
     of, value, lag = fields.get("of"), fields.get("value"), fields.get("lag", 0)
     if type(lag) is not int or not 0 <= lag < _MOST_LAGS:
-        raise ValueError(f"schema feature {name!r} lag: {lag!r}")
+        raise ValueError(f"schema feature {name!r} lag: {reprlib.repr(lag)}")
     made = dtype in ("category", "missing") or lag > 0
     if made != isinstance(of, str) or (dtype == "category") != (value is not None):
         raise ValueError(f"schema feature {name!r}: not what a {dtype} is made of")
     if value is not None and not _is_label(value):
-        raise ValueError(f"schema feature {name!r} value: {value!r}")
+        raise ValueError(f"schema feature {name!r} value: {reprlib.repr(value)}")
     return Feature(name, dtype, low, high, gaps, of, value, lag)
 
 

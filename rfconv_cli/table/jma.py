@@ -68,7 +68,10 @@ def parse_jma(text: bytes, name: str, na: Sequence[str] = ()) -> tuple[pa.Table,
     columns = {words: _moments(cells, places, name, layout.lines) for words, places in layout.dates.items()}
     gone, empty = 0, 0
     for value in layout.values:
-        column, marked = _observed(cells, value)
+        try:
+            column, marked = _observed(cells, value)
+        except pa.ArrowInvalid:
+            raise _damaged(name, f"the quality numbers of {value.name!r} are no numbers") from None
         gone += marked
         if is_all_missing(column):
             empty += 1
@@ -83,7 +86,10 @@ def parse_jma(text: bytes, name: str, na: Sequence[str] = ()) -> tuple[pa.Table,
 
 def _layout(text: bytes, name: str) -> _Layout:
     lines = [line.decode("utf-8") for line in text.split(b"\n", _MOST_HEADER_LINES)[:_MOST_HEADER_LINES]]
-    rows = list(csv.reader(line.rstrip("\r") for line in lines))
+    try:
+        rows = list(csv.reader(line.rstrip("\r") for line in lines))
+    except csv.Error as error:
+        raise _damaged(name, f"its header cannot be read: {error}") from None
     first = next((i for i, row in enumerate(rows) if row and re.match(r"\d{4}", row[0].strip())), None)
     elements = next((i for i, row in enumerate(rows) if row and row[0].startswith("年")), None)
     if first is None or elements is None or elements > first:
@@ -145,7 +151,7 @@ def _moments(cells: pa.Table, places: Sequence[int], name: str, lines: int) -> p
     for row, pieces in enumerate(zip(*(cells.column(place).to_pylist() for place in places), strict=True)):
         try:
             found.append(_moment(pieces))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             said = "/".join(str(piece) for piece in pieces)
             raise _damaged(name, f"line {lines + 1 + row} has no date: {said!r}") from None
     return pa.chunked_array([pa.array(found, pa.timestamp("us"))])
