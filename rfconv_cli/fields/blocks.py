@@ -21,8 +21,10 @@ def worth_blocks(x: Tensor) -> bool:
 def readers_of(members: Tensor, columns: int) -> Tensor | None:
     """(N, J) int64: where each column stands in the flattened `members` (M, K), filled up with M·K.
 
-    None where few columns stand in many fields, and the table would be mostly filling.
+    None where few columns stand in many fields, and the table would be mostly filling; and of members without values.
     """
+    if members.is_meta:
+        return None
     flat = members.flatten()
     counts = torch.bincount(flat, minlength=columns)
     width = int(counts.max())
