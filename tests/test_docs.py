@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rfconv_cli.jobs.learn import learn
 from rfconv_cli.program import run_app
+from rfconv_cli.resolve import resolve
 from tests.conftest import sensor_frame
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "sample_data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    ROOT / "sample_data" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 GENERATED = ("commands.md", "fields.md")
 # what the commands are run with: enough to work, and no more
 QUICK = {
@@ -56,6 +63,17 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def interrupt() -> None:
+    """The reader's learn was interrupted when its first training was done."""
+
+    def end(stage: str, share: float) -> None:
+        if stage == "train":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(Path("data.csv"), "month", resolve({}), Path("rfconv-runs"), lambda _: None, end)
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name not in GENERATED and commands_of(p)], ids=lambda p: p.stem)
 def test_every_command_of_a_page_runs_in_its_order(page, clone, capsys):
     assert run_app(["learn", "data.csv", "--target", "month", "-q"]) == 0  # the reader has a run
@@ -65,6 +83,8 @@ def test_every_command_of_a_page_runs_in_its_order(page, clone, capsys):
         words = shlex.split(command)[1:]
         if words[0] in ("--install-completion",):
             continue  # writes into the shell's own files
+        if "--resume" in words:
+            interrupt()
         if (code := run_app(words)) != 0:
             failed.append((command, code, capsys.readouterr().err[-300:]))
     assert failed == []
@@ -74,6 +94,9 @@ def test_every_command_of_a_page_runs_in_its_order(page, clone, capsys):
 def test_every_flag_of_a_page_exists(page):
     known = set(re.findall(r"--[a-z][a-z0-9-]+", (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")))
     known |= {"--set", "--best", "--preset", "--out"}  # those of python -m benchmarks
+    known |= {"--kills", "--inputs", "--disable-socket"}  # of the tests' own programs, and of pytest
+    known |= {"--nproc-per-node", "--nnodes", "--node-rank", "--master-addr", "--master-port"}  # of torchrun
+    known |= {"--nodes", "--ntasks-per-node"}  # of srun
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text(encoding="utf-8")))
     assert named - known == set()
 
@@ -93,3 +116,12 @@ def test_every_link_and_picture_of_a_page_is_there(page):
     text = page.read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#\s]+)\)", text) if "://" not in target]
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_promise_names_tests_that_are_there():
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    files = {ROOT / target for target in re.findall(r"\]\((tests/[^)]+\.py)\)", text)}
+    there = {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > 15
+    assert named - there == set()
