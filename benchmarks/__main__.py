@@ -235,6 +235,18 @@ def speed(out: Out = None) -> None:
 
 
 @app.command()
+def scale(
+    out: Out = None,
+    cache: Cache = DEFAULT_CACHE,
+    most_rows: Annotated[int, typer.Option("--most-rows", help="Go on to so many rows, such as 10000000.")] = 0,
+) -> None:
+    """Growth of a step's time and memory with columns and rows, drawn with its slopes (four minutes)."""
+    from benchmarks.scale import run
+
+    run(out, cache, most_rows)
+
+
+@app.command()
 def demo(out: Out = None) -> None:
     """Seconds of the README's demo (half a minute)."""
     from benchmarks.demo import run

@@ -26,6 +26,7 @@ SUITE: dict[str, tuple[str, ...]] = {  # command → its arguments; DATA stands 
     "turbofan": ("DATA",),
     "ablation": ("DATA",),
     "speed": (),
+    "scale": (),
     "reading": (),
     "large": (),
     "demo": (),

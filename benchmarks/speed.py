@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from benchmarks.exported import rows_a_second
 from benchmarks.plain import PlainRelaxed
 from benchmarks.record import emit
 from rfconv_cli.config import from_values
@@ -37,7 +38,8 @@ STEPS: dict[str, tuple[str, Callable[..., bilevel.Gradients]]] = {
 
 
 def run(out: Path | None) -> None:
-    """Emit every ratio."""
+    """Emit every ratio, and the rows a second of an exported network."""
+    emit(out, "exported-rows-a-second", threads=torch.get_num_threads(), rows_a_second=rows_a_second())
     for name in STEPS:
         emit(out, "relaxed-step-memory", step=name, peak_over_need=float(_in_own_process(name)))
     ours, plain = (seconds_of_search(kind) for kind in ("default", "plain"))
@@ -81,14 +83,14 @@ def peak_over_need(name: str) -> float:
     train, held_out = ((torch.randn(BATCH, N), torch.randint(0, CLASSES, (BATCH,))) for _ in range(2))
 
     def loss(w: bilevel.Params, r: bilevel.Params, batch: bilevel.Batch) -> Tensor:
-        return F.cross_entropy(functional_call(network, {**w, **r}, (batch[0],)), batch[1])
+        return loss_value(functional_call(network, {**w, **r}, (batch[0],)), batch[1])
 
     level(loss, weights, logits, train, held_out)
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     level(loss, weights, logits, train, held_out)
     r = N * (K - 1) * N * 4
-    return (_status("VmHWM") - before + r) / (2 * r + BATCH * N * K * 4)
+    return (status_bytes("VmHWM") - before + r) / (2 * r + BATCH * N * K * 4)
 
 
 def search_step(kind: str, columns: int = N) -> Callable[[], None]:
@@ -114,12 +116,12 @@ def seconds_of_search(kind: str) -> float:
 def peak_of_search(kind: str) -> float:
     """Bytes above the resting process while `search_step` runs, with what R and its Adam hold at rest counted in."""
     search_step(kind, columns=320)()  # loads what a first step loads
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     step = search_step(kind)
     step()
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     step()
-    return float(_status("VmHWM") - before)
+    return float(status_bytes("VmHWM") - before)
 
 
 def seconds_of_level(level: str) -> float:
@@ -151,7 +153,8 @@ def step_seconds(channels: int, layers: int) -> tuple[float, float]:
 
     def step(network: nn.Module) -> None:
         network.zero_grad(set_to_none=True)
-        F.cross_entropy(network(x), y).backward()
+        out = network(x)
+        loss_value(out if out.ndim == 3 else out.unsqueeze(1), y).backward()
 
     rounds = [(_median(lambda: step(ours)), _median(lambda: step(theirs))) for _ in range(_ROUNDS)]
     return min(a for a, _ in rounds), min(b for _, b in rounds)
@@ -191,7 +194,7 @@ def _median(work: Callable[[], object]) -> float:
     return statistics.median(seconds)
 
 
-def _status(key: str) -> int:
+def status_bytes(key: str) -> int:
     """Bytes of one line of /proc/self/status (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))

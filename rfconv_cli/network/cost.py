@@ -17,7 +17,7 @@ from rfconv_cli.fields.search import resolved
 from rfconv_cli.network.train import batch_of, epochs_of, steps_of_epoch
 
 _FLOAT, _INT = 4, 8  # bytes
-_AT_REST = 400_000_000  # bytes of the program with its libraries, before any table
+_AT_REST = 600_000_000  # bytes of the program with its libraries, before any table
 _STEP_SECONDS = 1.2e-3  # a training step of a tiny network: dispatch, not arithmetic
 _ASSIGNMENT_SECONDS = 5e-5  # one centre's assignment, of 20 rounds for each of two alignments
 _ROUNDS = 40
@@ -25,11 +25,13 @@ _ENTRIES = 7  # of the contest
 _FINALISTS = 4  # of them at most; one is the final network, one its control on correlation fields
 _HALVES, _HALVES_OF = 20, {"searched": 4, "moments": 4}
 _FIELD_SECONDS = 2e-4  # one centre's field by moments, once
+_COPIES_SCREENED = 7  # of the rows and of one block: products, ranks, shifts of each class
 _SCREENED = 1 << 24  # pairs of columns of one block, see fields.screen
 _GATHERED = 1 << 21  # numbers of one block of candidates, see fields.candidates
 _PREDICTED = 1 << 20  # cells of one block of rows, see network.train
 _COPIES = {"dense": 7, "candidates": 7, "factored": 4}  # of R: it, its gradient, L_c, L_c's gradient; three of Adam
 _COPIES_OF_WEIGHTS = 4  # W, its gradient, Adam's two moments; the same for the factors of R
+_COPIES_OF_VALUES = 2  # each value inside the network, and its gradient
 _COPIES_WITH_NOISE = 2  # the noise, and R + noise
 _PASSES = {"one-level": 1, "first-order": 2, "second-order": 4}  # gradients of a step, in units of the first
 _R_TOUCHED = 90  # what a number of R costs in a step, in numbers: softmax, its gradient and Adam, from slow memory
@@ -78,10 +80,10 @@ def stage_costs(
     # a search is counted again only where it is sure to be repeated: a contest may be won by others
     searched = settings.source == "searched"
     halves = halves_of(settings.source, settings) * (2 if searched else 1)
-    once_more = _search(columns, outputs, settings) if searched else _screen(drawn // 2, columns)
+    once_more = _search(drawn // 2, columns, outputs, settings) if searched else _screen(drawn // 2, columns)
     stages = [
         *([_screen(drawn, columns), _align(columns, outputs, settings)] if settings.source != "searched" else []),
-        *([_search(columns, outputs, settings)] if contest or settings.source == "searched" else []),
+        *([_search(drawn, columns, outputs, settings)] if contest or settings.source == "searched" else []),
         *([_times(_training(drawn, columns, outputs, settings, drawn), "choose", entries)] if contest else []),
         training,
         _times(training, "controls", controls),
@@ -111,7 +113,7 @@ def search_memory(columns: int, settings: Settings) -> int:
     )
     numbers = copies * depth * slots * columns * _width(columns, settings)
     rows = max(settings.search_batch, min(256, _PREDICTED // columns))
-    numbers += rows * columns * _values_each(settings, inputs=1)
+    numbers += _COPIES_OF_VALUES * rows * columns * _values_each(settings, inputs=1)
     numbers += _COPIES_OF_WEIGHTS * columns * settings.channels * max(1, settings.hidden)
     table = 0
     if settings.parameterisation == "candidates":
@@ -134,14 +136,19 @@ def measured_speed(device: torch.device) -> Speed:
 def estimate_line(costs: Sequence[StageCost], speed: Speed) -> str:
     """One line for the user, such as "about 40 s and 0.2 GB: search 25 s, controls 10 s"; none below 1 s."""
     seconds = {cost.stage: cost.seconds(speed) for cost in costs}
-    memory = _AT_REST + max(cost.memory for cost in costs)
+    memory = peak_of(costs)
     parts = ", ".join(f"{stage} {_duration(value)}" for stage, value in seconds.items() if value >= 1)
     return f"about {_duration(sum(seconds.values()))} and {memory / 1e9:.1f} GB" + (f": {parts}" if parts else "")
 
 
+def peak_of(costs: Sequence[StageCost]) -> int:
+    """About the bytes that the process takes at most."""
+    return _AT_REST + max(cost.memory for cost in costs)
+
+
 def _screen(rows: int, columns: int) -> StageCost:
     ranking = 20.0 * rows * columns
-    memory = 4 * (rows * columns + min(columns**2, _SCREENED)) * _FLOAT
+    memory = _COPIES_SCREENED * (rows * columns + min(columns**2, _SCREENED)) * _FLOAT
     return StageCost("screen", 6.0 * rows * columns**2, ranking + 30.0 * columns**2, 0.0, memory)
 
 
@@ -155,7 +162,7 @@ def _align(columns: int, outputs: int, settings: Settings) -> StageCost:
     return StageCost("align", eigen, 4.0 * sweeps * cells, besides, memory)
 
 
-def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
+def _search(rows: int, columns: int, outputs: int, settings: Settings) -> StageCost:
     batch, slots = settings.search_batch, settings.kernel_size - 1
     width = _width(columns, settings)
     steps = (settings.search_steps or 0) * _PASSES[settings.level]
@@ -172,7 +179,10 @@ def _search(columns: int, outputs: int, settings: Settings) -> StageCost:
     if width < columns:
         numbers += _GATHER_TOUCHED * columns * width * batch * inputs
     besides = steps * _STEP_SECONDS * (1 + settings.layers) / 2
-    return StageCost("search", steps * products, float(steps * numbers), besides, search_memory(columns, settings))
+    memory = search_memory(columns, settings)
+    if settings.parameterisation != "dense":  # it begins with a screen
+        memory = max(memory, _screen(rows, columns).memory)
+    return StageCost("search", steps * products, float(steps * numbers), besides, memory)
 
 
 def _training(rows: int, columns: int, outputs: int, settings: Settings, held: int) -> StageCost:
