@@ -11,22 +11,30 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from rfconv_cli.errors import RunError
 from rfconv_cli.fields.draft import NO_DRAFT, Draft, State
-from rfconv_cli.files import write_bytes
+from rfconv_cli.files import write_with
 from rfconv_cli.network.peers import ALONE, Peers
 
 _FIRST = 1.0  # seconds that may be lost at least
 _PATIENCE = 50  # a state is kept no sooner than after so many times the seconds that keeping it takes
 DONE, STATE = ".done", ".state"  # what the files of results end with, and those of what is under way
 _TREE = "tree"
+_KINDS = {
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, RecursionError, SafetensorError)
 
 
@@ -49,7 +57,7 @@ class Memo:
         if self.folder is None or self.peers.rank:
             return
         with suppress(RunError):
-            write_bytes(self._result(key), to_bytes(result))
+            write_with(self._result(key), lambda file: write_state(file, result))
         with suppress(OSError):
             self._state(key).unlink(missing_ok=True)
 
@@ -84,7 +92,7 @@ class _DraftOnDisk(Draft):
         if self.peers.rank or start - self.kept < self.wait:
             return
         with suppress(RunError):
-            write_bytes(self.path, to_bytes(state()))
+            write_with(self.path, lambda file: write_state(file, state()))
         self.kept = time.monotonic()
         self.wait = max(_FIRST, _PATIENCE * (self.kept - start))
 
@@ -101,11 +109,23 @@ def key_of(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-def to_bytes(state: State) -> bytes:
-    """A state as one safetensors file: its tensors, and its shape as JSON beside them."""
+def write_state(file: IO[bytes], state: State) -> None:
+    """Write a state as one safetensors file: its tensors, and its shape as JSON beside them.
+
+    Tensor by tensor, where safetensors' own writer would hold all of them once more.
+    """
     tensors: dict[str, Tensor] = {}
-    tree = json.dumps(_without_tensors(state, tensors))
-    return save(tensors, {_TREE: tree})
+    header: dict[str, Any] = {"__metadata__": {_TREE: json.dumps(_without_tensors(state, tensors))}}
+    place = 0
+    for name, tensor in tensors.items():
+        ends = [place, place + tensor.nbytes]
+        header[name] = {"dtype": _KINDS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": ends}
+        place = ends[1]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for tensor in tensors.values():
+        file.write(tensor.numpy().data.cast("B") if tensor.numel() else b"")
 
 
 def _read(path: Path, peers: Peers = ALONE) -> State | None:
@@ -121,7 +141,7 @@ def _read(path: Path, peers: Peers = ALONE) -> State | None:
 
 
 def from_bytes(data: bytes) -> State:
-    """The state that `to_bytes` wrote. Raises one of `_UNREADABLE` for anything else."""
+    """The state that `write_state` wrote. Raises one of `_UNREADABLE` for anything else."""
     size = int.from_bytes(data[:8], "little")
     tree = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_TREE])
     state = _with_tensors(tree, load(data).__getitem__)
@@ -133,7 +153,7 @@ def from_bytes(data: bytes) -> State:
 def _without_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
     """The value in JSON: what JSON lacks is said by a pair of its kind and its content."""
     if isinstance(value, Tensor):
-        tensors[str(len(tensors))] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        tensors[str(len(tensors))] = value.detach().cpu().contiguous()
         return ["tensor", str(len(tensors) - 1)]
     if isinstance(value, dict):
         return ["dict", [[key, _without_tensors(item, tensors)] for key, item in value.items()]]

@@ -1,6 +1,7 @@
 """What is kept of a learn: read back as it was, taken for nothing else, and gone on with to the same last bit."""
 
 import errno
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load
 
 from rfconv_cli import files
 from rfconv_cli.config import Settings, from_values
@@ -23,11 +25,17 @@ from rfconv_cli.network.learn import (
     train_on_fields,
     trained_on_all,
 )
-from rfconv_cli.network.memo import Memo, key_of, to_bytes
+from rfconv_cli.network.memo import Memo, from_bytes, key_of, write_state
 
 QUICK = {"search_steps": 12, "search_batch": 16, "epochs": 4, "patience": 9, "channels": 2, "hidden": 16, "bins": 4}
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 states = st.recursive(plain, lambda of: st.lists(of) | st.lists(of).map(tuple) | st.dictionaries(st.integers(), of))
+
+
+def to_bytes(state) -> bytes:
+    file = io.BytesIO()
+    write_state(file, state)
+    return file.getvalue()
 
 
 def settings(**changes) -> Settings:
@@ -54,16 +62,22 @@ def silent(stage: str, share: float) -> None:
 
 
 @given(st.dictionaries(st.text(), states))
-def test_a_state_is_read_as_it_was_written(tmp_path_factory, state):
-    path = tmp_path_factory.mktemp("state") / "s"
-    path.write_bytes(to_bytes(state))
-    assert module._read(path) == state
+def test_a_state_is_read_as_it_was_written(state):
+    assert from_bytes(to_bytes(state)) == state
 
 
-def test_tensors_are_read_to_the_last_bit(tmp_path):
+@pytest.mark.parametrize("kind", module._KINDS, ids=str)
+def test_every_kind_of_tensor_is_written_as_safetensors_writes_it(kind):
+    made = (torch.arange(12).view(3, 4) % 2).to(kind)
+    views = {"whole": made, "turned": made.T, "part": made[1:, ::2], "one": made[0, 0], "none": made[:0], "same": made}
+    data = to_bytes(views)
+    assert all(torch.equal(value, views[name]) for name, value in from_bytes(data).items())
+    assert load(data)["0"].dtype == kind
+
+
+def test_tensors_are_read_to_the_last_bit():
     made = {"a": torch.randn(3, 4), "b": [torch.arange(5), (torch.tensor(2.5).double(), torch.zeros(0))]}
-    tmp_path.joinpath("s").write_bytes(to_bytes(made))
-    read = module._read(tmp_path / "s")
+    read = from_bytes(to_bytes(made))
     assert torch.equal(read["a"], made["a"])
     assert torch.equal(read["b"][0], made["b"][0])
     assert read["b"][1][0].dtype == torch.float64
@@ -127,7 +141,8 @@ class Short(Draft):
 def _through_json(state):
     tensors: dict = {}
     tree = module.json.loads(module.json.dumps(module._without_tensors(state, tensors)))
-    return tree, tensors.__getitem__
+    kept = {name: tensor.clone() for name, tensor in tensors.items()}
+    return tree, kept.__getitem__
 
 
 def ended_at(step: int, work, monkeypatch):
@@ -226,7 +241,7 @@ def test_a_state_is_kept_as_often_as_it_is_cheap(tmp_path, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock) / 4)
     written = []
-    monkeypatch.setattr(module, "write_bytes", lambda path, data: written.append(path))
+    monkeypatch.setattr(module, "write_with", lambda path, fill: written.append(path))
     draft = Memo(tmp_path).draft("k")
     for _ in range(200):
         draft.keep(lambda: {})
