@@ -18,6 +18,7 @@ from rfconv_cli.jobs.memory import peak_memory, room_for
 from rfconv_cli.jobs.prepare import Notice, prepare
 from rfconv_cli.jobs.result import result_document
 from rfconv_cli.jobs.save import save
+from rfconv_cli.jobs.shares import parquet_reader
 from rfconv_cli.network.peers import Peers, peers_of_torchrun
 from rfconv_cli.run_writer import RunWriter, run_name
 from rfconv_cli.table.dialect import dialect_of
@@ -74,7 +75,8 @@ def _carried_out(begun: Begun, name: str | None, runs: Path, course: Course, pee
     settings, notice = begun.settings, course.notice
     tables = [begun.data, *([] if begun.test_data is None else [begun.test_data])]
     room = room_for(tables, settings, runs, notice)
-    table, identity = course.measure("read", lambda: read_into(room, begun.data, dialect_of(settings)))
+    parquet = parquet_reader(peers)
+    table, identity = course.measure("read", lambda: read_into(room, begun.data, dialect_of(settings), parquet))
     require_same(shown(begun.data), begun.identity, identity)
     test, test_identity = _read_like(begun, table, room)
     prepared = course.measure("prepare", lambda: prepare(table, begun.target, settings, notice, test, room))

@@ -58,17 +58,11 @@ class Peers:
 
     def of_first(self, data: bytes | None) -> bytes | None:
         """What the first process has: its bytes or its None. Raises LostProcessError."""
-        if self.size == 1:
-            return data
-        length = torch.tensor([-1 if data is None else len(data)])
-        _heard(lambda: dist.broadcast(length, 0))
-        if length.item() < 0:
-            return None
-        # a copy: bytes cannot be written to
-        sent = torch.frombuffer(bytearray(data or bytes(int(length))), dtype=torch.uint8)
-        if len(sent):
-            _heard(lambda: dist.broadcast(sent, 0))
-        return sent.numpy().tobytes()
+        return data if self.size == 1 else _sent_by(0, data)
+
+    def of_each(self, data: bytes) -> list[bytes]:
+        """What every process has, by rank. Raises LostProcessError."""
+        return [data] if self.size == 1 else [_sent_by(rank, data) or b"" for rank in range(self.size)]
 
     def together(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """A loss of (weights, logits, batch), the mean over processes of `loss` on their shares of the batch.
@@ -135,6 +129,20 @@ def peers_of_torchrun(device: str) -> Iterator[Peers]:
         yield Peers(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+def _sent_by(rank: int, data: bytes | None) -> bytes | None:
+    """The bytes or the None of one process, in all. data: this one's."""
+    is_mine = dist.get_rank() == rank
+    length = torch.tensor([len(data) if is_mine and data is not None else -1])
+    _heard(lambda: dist.broadcast(length, rank))
+    if length.item() < 0:
+        return None
+    # a copy: bytes cannot be written to
+    sent = torch.frombuffer(bytearray(data if is_mine and data else int(length) or 1), dtype=torch.uint8)
+    if length.item():
+        _heard(lambda: dist.broadcast(sent, rank))
+    return sent.numpy().tobytes()[: int(length)]
 
 
 def _heard(work: Callable[[], Any]) -> None:

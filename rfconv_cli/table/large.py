@@ -26,6 +26,7 @@ from rfconv_cli.table.reader import (
     refuse_duplicates,
     saying,
     typed,
+    whole_parquet,
 )
 from rfconv_cli.table.room import Room
 from rfconv_cli.table.source import (
@@ -117,14 +118,16 @@ def _cells_of_arrow(path: Path) -> int:
         return columns * sum(int(file.get_batch(number).num_rows) for number in range(file.num_record_batches))
 
 
-def read_into(room: Room, path: Path, dialect: Dialect) -> tuple[pa.Table, str]:
+def read_into(
+    room: Room, path: Path, dialect: Dialect, parquet: Callable[[Any], pa.Table] = whole_parquet
+) -> tuple[pa.Table, str]:
     """As `read_with_fingerprint`, but the table lies in `room`, where that is files, and so does text unpacked.
 
     Standard input, pipes and downloads of the Japan Meteorological Agency are read into memory all the same.
-    Raises DataError as that does, and RunError cannot_write.
+    parquet: reads a Parquet file into memory. Raises DataError as that does, and RunError cannot_write.
     """
     if room.folder is None or path == STANDARD_INPUT or path.is_fifo():
-        return read_with_fingerprint(path, dialect)
+        return read_with_fingerprint(path, dialect, parquet)
     require_file(path)
     if path.is_dir():
         return _in_room(room, path, lambda texts: _dataset(path, texts), dialect), folder_sum(path)

@@ -9,11 +9,16 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
+import pyarrow as pa
 import pytest
 from safetensors.numpy import load_file
 
+from rfconv_cli.jobs import shares
 from rfconv_cli.jobs.begun import waiting
+from rfconv_cli.network.peers import Peers
+from rfconv_cli.table.reader import whole_parquet
 from tests.faults.kills import table
 
 FLAGS = (
@@ -34,7 +39,9 @@ CASES = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("together")
-    table(path / "t.csv")
+    frame = pd.read_csv(table(path / "t.csv"))
+    # five groups, the last of 20 rows
+    frame.to_parquet(path / "t.parquet", row_group_size=70, write_page_checksum=True)
     return path
 
 
@@ -53,7 +60,8 @@ def command(folder: Path, processes: int, *flags: str) -> subprocess.Popen:
 
 def learned(folder: Path, processes: int, runs: str, *flags: str) -> tuple[Path, str]:
     """The run, and what was said on stdout."""
-    process = command(folder, processes, "t.csv", "--target", "state", *FLAGS, *flags, "--runs", runs)
+    data = "t.parquet" if "odd" in runs else "t.csv"
+    process = command(folder, processes, data, "--target", "state", *FLAGS, *flags, "--runs", runs)
     said, told = process.communicate(timeout=240)
     assert process.returncode == 0, told
     (run,) = (each for each in (folder / runs).iterdir() if each.is_dir())
@@ -112,3 +120,23 @@ def test_an_error_is_said_once(folder):
     assert process.returncode != 0
     assert told.count("no column 'stat'") == 1
     assert not (folder / "none").exists()
+
+
+def test_a_share_that_cannot_be_read_is_the_error_of_all(folder):
+    data = bytearray((folder / "t.parquet").read_bytes())
+    data[len(data) // 2] ^= 0xFF  # a page of a group in the middle
+    (folder / "damaged.parquet").write_bytes(data)
+    process = command(folder, 2, "damaged.parquet", "--target", "state", *FLAGS, "--runs", "none")
+    _, told = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert told.count("damaged.parquet is not Parquet, or is damaged") == 1
+    assert "another process was lost" not in told
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_shares_of_all_are_the_table(folder, size):
+    source = str(folder / "t.parquet")
+    parts = [shares._share(source, Peers(rank, size)) for rank in range(size)]
+    assert pa.concat_tables(parts).equals(whole_parquet(source))
+    read = [part.num_rows for part in parts]
+    assert max(read) - min(read) <= (70 if size < 6 else 140)
