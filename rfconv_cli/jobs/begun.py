@@ -129,7 +129,7 @@ def newest(runs: Path, peers: Peers) -> tuple[Begun, str]:
         begun, versions = _read(about or b"")
     except (ValueError, KeyError, TypeError, RecursionError, UsageError):
         raise _cannot(folder, "what is known of it is damaged") from None
-    there = _versions()
+    there = versions_here()
     if versions != there:
         told = [f"{each} {was} is now {there.get(each)}" for each, was in versions.items() if was != there.get(each)]
         raise _cannot(folder, "; ".join(told) or "other packages are installed")
@@ -157,13 +157,14 @@ def _cannot(folder: Path, why: str) -> RunError:
     )
 
 
-def _versions() -> dict[str, str]:
+def versions_here() -> dict[str, str]:
+    """The packages that a learn's digits come from, and their versions."""
     return {name: version(name) for name in _VERSIONS}
 
 
 def _document(begun: Begun) -> dict[str, Any]:
     plain = {name: value.absolute().as_posix() if isinstance(value, Path) else value for name, value in _plain(begun)}
-    return {"format": FORMAT, "format_version": 1, "versions": _versions(), **plain}
+    return {"format": FORMAT, "format_version": 1, "versions": versions_here(), **plain}
 
 
 def _plain(begun: Begun) -> Iterator[tuple[str, Any]]:

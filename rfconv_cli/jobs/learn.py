@@ -3,7 +3,6 @@
 import contextlib
 import platform
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 
 from rfconv_cli.config import Settings
 from rfconv_cli.fields.search import Progress
-from rfconv_cli.jobs.begun import Begun, again, kept, newest, now, require_same, waiting
+from rfconv_cli.jobs.begun import Begun, again, kept, newest, now, require_same, versions_here, waiting
 from rfconv_cli.jobs.fit import Course, fit_and_judge
 from rfconv_cli.jobs.given import read_given, settings_for
 from rfconv_cli.jobs.memory import peak_memory, room_for
@@ -26,8 +25,6 @@ from rfconv_cli.table.kinds import is_plain_text
 from rfconv_cli.table.large import read_into
 from rfconv_cli.table.room import Room
 from rfconv_cli.table.source import shown
-
-_VERSIONS = ("rfconv-cli", "torch", "numpy", "scikit-learn", "pyarrow")
 
 
 def learn(
@@ -102,7 +99,7 @@ def _about(begun: Begun, table: pa.Table, course: Course) -> dict[str, Any]:
     """What run.json says of a learn beside its files."""
     return {
         "created": begun.created,
-        "versions": {**{name: version(name) for name in _VERSIONS}, "python": platform.python_version()},
+        "versions": {**versions_here(), "python": platform.python_version()},
         "table": _table_document(begun.data, begun.identity) | {"rows": table.num_rows, "columns": table.column_names},
         "test_table": None if begun.test_data is None else _table_document(begun.test_data, begun.test_identity),
         "resumed": begun.resumed,
